@@ -1,0 +1,309 @@
+//! The brain. This file routes: events to the part that decides, and the end of each turn to the parts that act then.
+//!
+//! A change goes five steps in one direction: check (pure), stage (its place in the log), apply (to the state), wait
+//! (for the log to be durable), release (the answer). Every answer waits for the newest record it saw.
+
+mod admin;
+mod answers;
+mod cache;
+mod checkpoints;
+mod fetch;
+mod lookup;
+mod produce;
+mod publish;
+
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+
+use bytes::Bytes;
+
+use crate::{
+    broker::{answers::Answers, cache::Cache, checkpoints::Checkpoints, fetch::Fetches, lookup::Lookups},
+    config::Config,
+    limits::PRODUCER_EXPIRY_INTERVAL,
+    log::{
+        entry::Entry,
+        recovery::{Outcome, Recovered, Recovery},
+        writer::Log,
+    },
+    port::{ClientEvent, DiskResult, Effect, Event, Fault, Notice, Now, Request, Response},
+    state::State,
+    turn::{Purpose, Timer, Turn, Work},
+    units::{ConnId, Instant, Lsn, OpId, ProducerId, Tag},
+};
+
+/// The broker: all shared state, and everything it decides.
+#[derive(Clone, Debug)]
+pub struct Broker {
+    config: Config,
+    work: Work,
+    stage: Stage,
+}
+
+#[derive(Clone, Debug)]
+enum Stage {
+    Recovering(Box<Recovery>),
+    Live(Box<Live>),
+    /// Stopped in order, refused, or halted. Nothing is done any more.
+    Ended,
+}
+
+/// A broker that serves.
+#[derive(Clone, Debug)]
+struct Live {
+    config: Config,
+    cluster_id: String,
+    state: State,
+    log: Log,
+    answers: Answers,
+    cache: Cache,
+    fetches: Fetches,
+    lookups: Lookups,
+    checkpoints: Checkpoints,
+    /// Next id of the reserved block; `None`: nothing reserved by this start yet.
+    producer_ids_next: Option<ProducerId>,
+    stopping: bool,
+}
+
+/// Who asks, and how it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asker {
+    conn: ConnId,
+    tag: Tag,
+    version: i16,
+}
+
+impl Broker {
+    /// Starts: the first effects look at the disk. `seed` feeds ids, salts and jitter; it should differ at each start.
+    pub fn boot(config: Config, seed: u64, effects: &mut Vec<Effect>) -> Broker {
+        let mut work = Work::new(seed);
+        let mut turn = Turn { now: Now::default(), effects, work: &mut work };
+        let recovery = Recovery::begin(config.clone(), &mut turn);
+        Broker { config, work, stage: Stage::Recovering(Box::new(recovery)) }
+    }
+
+    /// Takes all events, in order, and says what is to be done. Returns when it wants to be called again at the latest;
+    /// a call that comes early, late or for nothing is harmless.
+    pub fn turn(&mut self, now: Now, events: &mut Vec<Event>, effects: &mut Vec<Effect>) -> Option<Instant> {
+        for event in events.drain(..) {
+            let mut turn = Turn { now, effects, work: &mut self.work };
+            let fault = match event {
+                Event::Client(conn, event) => {
+                    self.stage.client(conn, event, &mut turn);
+                    None
+                }
+                Event::Disk(op, result) => self.stage.disk(op, result, &self.config, &mut turn),
+                Event::Stop => {
+                    self.stage.stop(&mut turn);
+                    None
+                }
+            };
+            if let Some(fault) = fault {
+                effects.push(Effect::Halt(fault));
+                self.stage = Stage::Ended;
+            }
+        }
+        let mut turn = Turn { now, effects, work: &mut self.work };
+        while let Some(timer) = turn.work.due(now.mono) {
+            if let Stage::Live(live) = &mut self.stage {
+                live.timer(timer, &mut turn);
+            }
+        }
+        if let Stage::Live(live) = &mut self.stage
+            && live.end_turn(&mut turn)
+        {
+            turn.effects.push(Effect::Stopped);
+            self.stage = Stage::Ended;
+        }
+        match self.stage {
+            Stage::Recovering(_) | Stage::Live(_) => self.work.next_deadline(),
+            Stage::Ended => None,
+        }
+    }
+
+    /// The state, for those who check it from outside. `None` until recovery is done.
+    #[must_use]
+    pub fn state(&self) -> Option<&State> {
+        match &self.stage {
+            Stage::Live(live) => Some(&live.state),
+            Stage::Recovering(_) | Stage::Ended => None,
+        }
+    }
+
+    /// Everything below this LSN is durable. `None` until recovery is done.
+    #[must_use]
+    pub fn durable(&self) -> Option<Lsn> {
+        match &self.stage {
+            Stage::Live(live) => Some(live.log.durable()),
+            Stage::Recovering(_) | Stage::Ended => None,
+        }
+    }
+}
+
+impl Stage {
+    fn client(&mut self, conn: ConnId, event: ClientEvent, turn: &mut Turn<'_>) {
+        match (self, event) {
+            (Stage::Live(live), ClientEvent::Request { tag, version, request }) => {
+                live.request(Asker { conn, tag, version }, *request, turn);
+            }
+            (Stage::Live(live), ClientEvent::Closed) => live.closed(conn, turn),
+            (Stage::Recovering(_) | Stage::Ended, ClientEvent::Request { .. }) => {
+                turn.effects.push(Effect::Close(conn));
+            }
+            (Stage::Recovering(_) | Stage::Ended, ClientEvent::Closed) => {}
+        }
+    }
+
+    fn disk(&mut self, op: OpId, result: DiskResult, config: &Config, turn: &mut Turn<'_>) -> Option<Fault> {
+        let purpose = turn.work.complete(op)?;
+        match (&mut *self, purpose) {
+            (Stage::Recovering(recovery), Purpose::Recovery(op)) => {
+                match recovery.completed(op, result, turn)? {
+                    Outcome::Recovered(recovered) => {
+                        turn.effects.push(Effect::Serve);
+                        *self = Stage::Live(Box::new(Live::new(config.clone(), *recovered, turn)));
+                        None
+                    }
+                    Outcome::Refused(refusal) => Some(Fault::Refused(refusal)),
+                }
+            }
+            (Stage::Live(live), purpose) => live.disk(purpose, result, turn).err(),
+            (Stage::Recovering(_) | Stage::Ended, _) => None,
+        }
+    }
+
+    fn stop(&mut self, turn: &mut Turn<'_>) {
+        match self {
+            Stage::Live(live) => live.stop(turn),
+            // Nothing was promised yet: leaving is as safe as a crash, and recovery is made for that.
+            Stage::Recovering(_) => {
+                turn.effects.push(Effect::Stopped);
+                *self = Stage::Ended;
+            }
+            Stage::Ended => {}
+        }
+    }
+}
+
+impl Live {
+    fn new(config: Config, recovered: Recovered, turn: &mut Turn<'_>) -> Live {
+        let Recovered { state, log, cluster_id, checkpoints } = recovered;
+        turn.at(turn.now.mono.after(PRODUCER_EXPIRY_INTERVAL), Timer::ProducerExpiry);
+        Live {
+            cluster_id,
+            answers: Answers::default(),
+            cache: Cache::new(config.cache_bytes),
+            fetches: Fetches::default(),
+            lookups: Lookups::default(),
+            checkpoints: Checkpoints::new(checkpoints, &log),
+            producer_ids_next: None,
+            stopping: false,
+            config,
+            state,
+            log,
+        }
+    }
+
+    fn request(&mut self, asker: Asker, request: Request, turn: &mut Turn<'_>) {
+        if self.stopping {
+            turn.effects.push(Effect::Close(asker.conn));
+            return;
+        }
+        match request {
+            Request::Produce(intake) => self.produce(asker, intake, turn),
+            Request::Fetch(request) => self.fetch(asker, request, turn),
+            Request::ListOffsets(request) => self.list_offsets(asker, &request, turn),
+            Request::Metadata(request) => self.metadata(asker, request, turn),
+            Request::CreateTopics(request) => self.create_topics(asker, request, turn),
+            Request::DeleteTopics(request) => self.delete_topics(asker, request, turn),
+            Request::FindCoordinator(request) => self.find_coordinator(asker, &request, turn),
+            Request::DescribeCluster(request) => self.describe_cluster(asker, &request, turn),
+            Request::OffsetForLeaderEpoch(request) => self.offset_for_leader_epoch(asker, request, turn),
+            Request::InitProducerId(request) => self.init_producer_id(asker, &request, turn),
+        }
+    }
+
+    fn closed(&mut self, conn: ConnId, turn: &mut Turn<'_>) {
+        self.fetches.drop_connection(conn, &mut self.state, turn);
+    }
+
+    /// Answers now if everything below `known` is durable, and as soon as it is otherwise.
+    fn answer(&mut self, asker: Asker, response: Response, known: Lsn, turn: &mut Turn<'_>) {
+        self.answers.give(asker, response, known, self.log.durable(), turn);
+    }
+
+    /// Stages and applies in one step: the state is always that of the staged log.
+    fn commit(&mut self, entry: Entry, records: Bytes) -> Lsn {
+        let lsn = self.log.staged_upto();
+        self.state.apply(lsn, &entry);
+        let staged = self.log.stage(entry, records);
+        assert_eq!(staged, lsn, "one order for the state and the log");
+        lsn
+    }
+
+    fn disk(&mut self, purpose: Purpose, result: DiskResult, turn: &mut Turn<'_>) -> Result<(), Fault> {
+        match purpose {
+            Purpose::LogWrite => {
+                let written = self.log.written(result)?;
+                self.publish(written);
+                self.answers.release(self.log.durable(), turn);
+            }
+            Purpose::Spare(segment) => self.log.prepared(segment, result.map(|_| ()), turn),
+            Purpose::Checkpoint(lsn) => self.checkpoint_written(lsn, result, turn),
+            Purpose::Trim => {
+                if let Err(error) = result {
+                    turn.tell(Notice::warn(format!("cannot remove what is not needed any more: {error}")));
+                }
+            }
+            Purpose::FetchRead { job, read } => self.fetch_read(job, read, result, turn),
+            Purpose::LookupRead { job, read } => self.lookup_read(job, read, result, turn),
+            Purpose::Recovery(_) => unreachable!("recovery is over"),
+        }
+        Ok(())
+    }
+
+    fn timer(&mut self, timer: Timer, turn: &mut Turn<'_>) {
+        match timer {
+            Timer::Marker => self.log.marker_due(turn),
+            Timer::Spare => self.log.retry_prepare(),
+            Timer::Fetch(job) => self.fetches.timed_out(job),
+            Timer::ProducerExpiry => self.expire_producers(turn),
+        }
+    }
+
+    fn stop(&mut self, turn: &mut Turn<'_>) {
+        if !self.stopping {
+            self.stopping = true;
+            turn.tell(Notice::info(format!(
+                "stopping: {} answers pending, log at LSN {} of {}",
+                self.answers.len(),
+                self.log.durable(),
+                self.log.staged_upto()
+            )));
+            self.fetches.wake_all();
+        }
+    }
+
+    /// What follows from everything that happened. Returns true when the stop is complete.
+    fn end_turn(&mut self, turn: &mut Turn<'_>) -> bool {
+        self.serve_woken(turn);
+        if self.stopping && self.log.durable() == self.log.staged_upto() && self.answers.len() == 0 {
+            self.checkpoint_last(turn);
+            if self.checkpoints.is_idle() {
+                self.log.close();
+            }
+        } else {
+            self.checkpoint_if_due(turn);
+        }
+        self.log.advance(turn);
+        self.check_invariants();
+        self.log.is_sealed()
+    }
+
+    fn check_invariants(&self) {
+        assert!(self.log.durable() <= self.log.staged_upto(), "durable <= staged");
+        assert!(self.state.catalog_known <= self.log.staged_upto(), "the state is that of the staged log");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,296 @@
+//! Fetch: plan, park, read, answer.
+//!
+//! A fetch is a [`Job`]. It is *planned* against the visible batches; if that is not enough it *parks* until one of its
+//! partitions moves or its time is up, and is planned anew; then what is not in the cache is *read*, and the job is answered
+//! when the last read is back. Only visible batches are ever planned, so nothing that is not durable can leave.
+
+mod plan;
+mod sessions;
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec,
+    vec::Vec,
+};
+
+use bytes::Bytes;
+use kafka_protocol::messages::{FetchRequest, TopicName};
+
+use crate::{
+    broker::{
+        Asker, Live,
+        fetch::{plan::Plan, sessions::Sessions},
+        lookup,
+    },
+    error_code,
+    limits::{FETCH_BYTES_MAX, FETCH_WAIT_MAX},
+    partition::index::IndexEntry,
+    port::{
+        BatchAt, DiskRequest, DiskResult, DiskStep, FetchAnswer, FetchedPartition, FileName, Lane, Response,
+    },
+    state::State,
+    turn::{Purpose, Timer, Turn},
+    units::{ConnId, Instant, Offset, PartitionId, TopicId},
+};
+
+/// All fetches and fetch sessions.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fetches {
+    jobs: BTreeMap<u64, Job>,
+    next: u64,
+    woken: BTreeSet<u64>,
+    sessions: Sessions,
+}
+
+#[derive(Clone, Debug)]
+struct Job {
+    asker: Asker,
+    deadline: Instant,
+    timed_out: bool,
+    min_bytes: u64,
+    max_bytes: u32,
+    read_committed: bool,
+    /// The session it belongs to, and whether only changes are to be told.
+    session: Option<(i32, bool)>,
+    parts: Vec<Part>,
+    /// Set once planned for good; reads fill it.
+    reading: Option<Reading>,
+}
+
+/// One partition that is asked for.
+#[derive(Clone, Debug, PartialEq)]
+struct Part {
+    name: TopicName,
+    id: TopicId,
+    index: i32,
+    offset: Offset,
+    max_bytes: u32,
+    current_leader_epoch: i32,
+    last_fetched_epoch: i32,
+}
+
+#[derive(Clone, Debug)]
+struct Reading {
+    answers: Vec<FetchedPartition>,
+    reads: Vec<Read>,
+    outstanding: usize,
+}
+
+/// Batches of one part in one segment.
+#[derive(Clone, Debug)]
+struct Read {
+    part: usize,
+    file: FileName,
+    batches: Vec<BatchAt>,
+    bytes: Vec<Bytes>,
+}
+
+impl Part {
+    /// The partition it names, if there is one.
+    fn partition(&self, state: &State) -> Result<PartitionId, i16> {
+        let by_id = self.id != TopicId::NONE;
+        let topic = if by_id { state.topic(self.id) } else { state.topic_named(&self.name) };
+        let unknown =
+            if by_id { error_code::UNKNOWN_TOPIC_ID } else { error_code::UNKNOWN_TOPIC_OR_PARTITION };
+        topic.ok_or(unknown)?.partition_id(self.index).ok_or(error_code::UNKNOWN_TOPIC_OR_PARTITION)
+    }
+}
+
+impl Fetches {
+    pub(super) fn wake(&mut self, waiting: &BTreeSet<u64>) {
+        self.woken.extend(waiting);
+    }
+
+    pub(super) fn wake_all(&mut self) {
+        self.woken.extend(self.jobs.keys());
+    }
+
+    pub(super) fn timed_out(&mut self, job: u64) {
+        if let Some(waiting) = self.jobs.get_mut(&job) {
+            waiting.timed_out = true;
+            self.woken.insert(job);
+        }
+    }
+
+    pub(super) fn drop_connection(&mut self, conn: ConnId, state: &mut State, turn: &mut Turn<'_>) {
+        let gone: Vec<u64> =
+            self.jobs.iter().filter(|(_, job)| job.asker.conn == conn).map(|(id, _)| *id).collect();
+        for id in gone {
+            if let Some(job) = self.jobs.remove(&id) {
+                unpark(id, &job, state, turn);
+            }
+        }
+    }
+}
+
+fn park(id: u64, job: &Job, state: &mut State, turn: &mut Turn<'_>) {
+    turn.at(job.deadline, Timer::Fetch(id));
+    for part in &job.parts {
+        if let Ok(partition) = part.partition(state)
+            && let Some(partition) = state.partition_mut(partition)
+        {
+            partition.waiting.insert(id);
+        }
+    }
+}
+
+fn unpark(id: u64, job: &Job, state: &mut State, turn: &mut Turn<'_>) {
+    turn.cancel(job.deadline, Timer::Fetch(id));
+    for part in &job.parts {
+        if let Ok(partition) = part.partition(state)
+            && let Some(partition) = state.partition_mut(partition)
+        {
+            partition.waiting.remove(&id);
+        }
+    }
+}
+
+impl Live {
+    pub(super) fn fetch(&mut self, asker: Asker, request: FetchRequest, turn: &mut Turn<'_>) {
+        let wait = core::time::Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+        let (min_bytes, max_bytes) = (request.min_bytes, request.max_bytes);
+        let read_committed = request.isolation_level == 1;
+        let (session, parts) = match self.fetches.sessions.enter(request, turn) {
+            Ok(entered) => entered,
+            Err(error_code) => {
+                let answer = FetchAnswer { error_code, ..FetchAnswer::default() };
+                self.answer(asker, Response::Fetch(answer), self.log.durable(), turn);
+                return;
+            }
+        };
+        let job = Job {
+            asker,
+            deadline: turn.now.mono.after(wait.min(FETCH_WAIT_MAX)),
+            timed_out: wait.is_zero(),
+            min_bytes: u64::try_from(min_bytes).unwrap_or(0),
+            max_bytes: u32::try_from(max_bytes).unwrap_or(0).min(FETCH_BYTES_MAX),
+            read_committed,
+            session,
+            parts,
+            reading: None,
+        };
+        let id = self.fetches.next;
+        self.fetches.next += 1;
+        self.try_fetch(id, job, false, turn);
+    }
+
+    /// Jobs that were woken in this turn.
+    pub(super) fn serve_woken(&mut self, turn: &mut Turn<'_>) {
+        for id in core::mem::take(&mut self.fetches.woken) {
+            let parked = self.fetches.jobs.get(&id).is_some_and(|job| job.reading.is_none());
+            if parked && let Some(job) = self.fetches.jobs.remove(&id) {
+                self.try_fetch(id, job, true, turn);
+            }
+        }
+    }
+
+    fn try_fetch(&mut self, id: u64, mut job: Job, parked: bool, turn: &mut Turn<'_>) {
+        let plan = Plan::make(&job, &self.state);
+        let enough = plan.has_error || plan.bytes >= job.min_bytes || job.timed_out || self.stopping;
+        if !enough {
+            if !parked {
+                park(id, &job, &mut self.state, turn);
+            }
+            self.fetches.jobs.insert(id, job);
+            return;
+        }
+        if parked {
+            unpark(id, &job, &mut self.state, turn);
+        }
+        let mut reading = Reading { answers: plan.answers, reads: Vec::new(), outstanding: 0 };
+        for (part_at, batches) in plan.batches.into_iter().enumerate() {
+            let Some(partition) = batches.partition else { continue };
+            for entry in batches.entries {
+                match self.cache.find(partition, entry.base_offset()) {
+                    Some(cached) => {
+                        reading.answers[part_at]
+                            .records
+                            .extend([cached.header.clone(), cached.records.clone()]);
+                    }
+                    None => reading.add(part_at, &entry),
+                }
+            }
+        }
+        reading.outstanding = reading.reads.len();
+        for (at, read) in reading.reads.iter_mut().enumerate() {
+            let steps =
+                vec![DiskStep::ReadBatches { file: read.file, batches: core::mem::take(&mut read.batches) }];
+            turn.disk(Purpose::FetchRead { job: id, read: at }, DiskRequest { lane: Lane::Read, steps });
+        }
+        if reading.outstanding == 0 {
+            self.finish_fetch(job, reading, turn);
+        } else {
+            job.reading = Some(reading);
+            self.fetches.jobs.insert(id, job);
+        }
+    }
+
+    pub(super) fn fetch_read(&mut self, id: u64, read: usize, result: DiskResult, turn: &mut Turn<'_>) {
+        let batches = lookup::batches(result);
+        // The connection may be gone; the read was then for nothing.
+        let Some(job) = self.fetches.jobs.get_mut(&id) else { return };
+        let reading = job.reading.as_mut().expect("a read belongs to a job that reads");
+        reading.outstanding -= 1;
+        match batches {
+            Ok(batches) => reading.reads[read].bytes = batches,
+            Err(notice) => {
+                let part = reading.reads[read].part;
+                reading.answers[part].error_code = error_code::KAFKA_STORAGE_ERROR;
+                turn.tell(notice);
+            }
+        }
+        if reading.outstanding == 0
+            && let Some(mut job) = self.fetches.jobs.remove(&id)
+            && let Some(reading) = job.reading.take()
+        {
+            self.finish_fetch(job, reading, turn);
+        }
+    }
+
+    fn finish_fetch(&mut self, job: Job, mut reading: Reading, turn: &mut Turn<'_>) {
+        reading.join();
+        for (part, answer) in job.parts.iter().zip(&mut reading.answers) {
+            // The world may have moved while the disk was read.
+            let gone = match part.partition(&self.state).map(|id| self.state.partition(id)) {
+                Ok(Some(partition)) if part.offset < partition.log_start => {
+                    Some(error_code::OFFSET_OUT_OF_RANGE)
+                }
+                Ok(Some(_)) => None,
+                Ok(None) => Some(error_code::UNKNOWN_TOPIC_OR_PARTITION),
+                Err(error_code) => Some(error_code),
+            };
+            if let Some(error_code) = gone {
+                answer.error_code = error_code;
+            }
+            if answer.error_code != error_code::NONE {
+                answer.records.clear();
+                answer.high_watermark = -1;
+                answer.last_stable_offset = -1;
+                answer.log_start_offset = -1;
+            }
+        }
+        let answer = self.fetches.sessions.leave(job.session, job.parts, reading.answers);
+        self.answer(job.asker, Response::Fetch(answer), self.state.catalog_known, turn);
+    }
+}
+
+impl Reading {
+    /// Adds a batch that has to come from the disk: to the last read, if that is for the same part and segment.
+    fn add(&mut self, part: usize, entry: &IndexEntry) {
+        let file = FileName::Segment(entry.segment());
+        match self.reads.last_mut() {
+            Some(last) if last.part == part && last.file == file => last.batches.push(entry.at()),
+            Some(_) | None => {
+                self.reads.push(Read { part, file, batches: vec![entry.at()], bytes: Vec::new() })
+            }
+        }
+    }
+
+    /// Puts what was read in front of what came from the cache: the cache holds the newest.
+    fn join(&mut self) {
+        for read in self.reads.drain(..).rev() {
+            let records = &mut self.answers[read.part].records;
+            records.splice(0..0, read.bytes);
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Offsets by time (ListOffsets) and by leader epoch (OffsetForLeaderEpoch, KIP-101, KIP-320).
+//!
+//! The index finds the batch; the record within it is found where the bytes are decoded, in the session.
+
+use alloc::{collections::BTreeMap, vec, vec::Vec};
+
+use bytes::Bytes;
+use kafka_protocol::messages::{
+    ListOffsetsRequest, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult},
+};
+
+use crate::{
+    broker::{Asker, Live},
+    error_code,
+    partition::{Partition, index::IndexEntry},
+    port::{
+        DiskReply, DiskRequest, DiskResult, DiskStep, FileName, FoundOffset, Lane, ListOffsetsAnswer,
+        ListedPartition, ListedTopic, Notice, Response,
+    },
+    turn::{Purpose, Turn},
+    units::{Epoch, Offset, Timestamp},
+};
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+
+/// Lookups that wait for the disk.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lookups {
+    jobs: BTreeMap<u64, Job>,
+    next: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Job {
+    asker: Asker,
+    answer: ListOffsetsAnswer,
+    /// Where in the answer the batch of each read belongs.
+    holes: Vec<(usize, usize)>,
+    outstanding: usize,
+}
+
+/// Compares a client's idea of the leader epoch with ours (KIP-320). -1: it has none.
+pub(super) fn check_leader_epoch(asked: i32, current: Epoch) -> Result<(), i16> {
+    match asked {
+        -1 => Ok(()),
+        asked if asked < current.leader_epoch() => Err(error_code::FENCED_LEADER_EPOCH),
+        asked if asked > current.leader_epoch() => Err(error_code::UNKNOWN_LEADER_EPOCH),
+        _ => Ok(()),
+    }
+}
+
+enum Lookup {
+    Known(FoundOffset),
+    InBatch { entry: IndexEntry, timestamp: Timestamp, leader_epoch: i32 },
+}
+
+fn at(offset: Offset, leader_epoch: i32) -> Lookup {
+    Lookup::Known(FoundOffset::At { timestamp: Timestamp(-1), offset, leader_epoch })
+}
+
+fn look_up(partition: &Partition, asked: i64, current: Epoch) -> Lookup {
+    let found = match asked {
+        LATEST => return at(partition.visible, current.leader_epoch()),
+        EARLIEST | EARLIEST_LOCAL => return at(partition.log_start, partition.epoch_at(partition.log_start)),
+        LATEST_TIERED => return at(Offset(-1), -1),
+        MAX_TIMESTAMP => partition.batches.newest(),
+        time => partition.batches.by_time(Timestamp(time)).map(|entry| (entry, Timestamp(time))),
+    };
+    match found {
+        Some((entry, timestamp)) => Lookup::InBatch {
+            entry: *entry,
+            timestamp,
+            leader_epoch: partition.epoch_at(entry.base_offset()),
+        },
+        None => at(Offset(-1), -1),
+    }
+}
+
+impl Live {
+    pub(super) fn list_offsets(&mut self, asker: Asker, request: &ListOffsetsRequest, turn: &mut Turn<'_>) {
+        let mut answer = ListOffsetsAnswer::default();
+        let mut reads = Vec::new();
+        for (topic_at, topic) in request.topics.iter().enumerate() {
+            let known = self.state.topic_named(&topic.name);
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for (partition_at, asked) in topic.partitions.iter().enumerate() {
+                let partition = known
+                    .and_then(|topic| topic.partition_id(asked.partition_index))
+                    .and_then(|id| self.state.partition(id))
+                    .ok_or(error_code::UNKNOWN_TOPIC_OR_PARTITION)
+                    .and_then(|partition| {
+                        check_leader_epoch(asked.current_leader_epoch, self.state.epoch).map(|()| partition)
+                    });
+                let found = match partition {
+                    Err(error_code) => FoundOffset::Error(error_code),
+                    Ok(partition) => match look_up(partition, asked.timestamp, self.state.epoch) {
+                        Lookup::Known(found) => found,
+                        Lookup::InBatch { entry, timestamp, leader_epoch } => {
+                            let cached = self.cache.find(partition.id, entry.base_offset());
+                            let batch = cached.map(|batch| vec![batch.header.clone(), batch.records.clone()]);
+                            if batch.is_none() {
+                                reads.push(((topic_at, partition_at), entry));
+                            }
+                            FoundOffset::Within { batch: batch.unwrap_or_default(), timestamp, leader_epoch }
+                        }
+                    },
+                };
+                partitions.push(ListedPartition { index: asked.partition_index, found });
+            }
+            answer.topics.push(ListedTopic { name: topic.name.clone(), partitions });
+        }
+        self.read_or_answer(asker, answer, reads, turn);
+    }
+
+    fn read_or_answer(
+        &mut self,
+        asker: Asker,
+        answer: ListOffsetsAnswer,
+        reads: Vec<((usize, usize), IndexEntry)>,
+        turn: &mut Turn<'_>,
+    ) {
+        if reads.is_empty() {
+            self.answer(asker, Response::ListOffsets(answer), self.state.catalog_known, turn);
+            return;
+        }
+        let job = self.lookups.next;
+        self.lookups.next += 1;
+        for (read, (_, entry)) in reads.iter().enumerate() {
+            let file = FileName::Segment(entry.segment());
+            let steps = vec![DiskStep::ReadBatches { file, batches: vec![entry.at()] }];
+            turn.disk(Purpose::LookupRead { job, read }, DiskRequest { lane: Lane::Read, steps });
+        }
+        let outstanding = reads.len();
+        let holes = reads.into_iter().map(|(hole, _)| hole).collect();
+        self.lookups.jobs.insert(job, Job { asker, answer, holes, outstanding });
+    }
+
+    pub(super) fn lookup_read(&mut self, job: u64, read: usize, result: DiskResult, turn: &mut Turn<'_>) {
+        let Some(waiting) = self.lookups.jobs.get_mut(&job) else { return };
+        waiting.outstanding -= 1;
+        let (topic_at, partition_at) = waiting.holes[read];
+        let found = &mut waiting.answer.topics[topic_at].partitions[partition_at].found;
+        match batches(result) {
+            Ok(read) => {
+                if let FoundOffset::Within { batch, .. } = found {
+                    *batch = read;
+                }
+            }
+            Err(notice) => {
+                *found = FoundOffset::Error(error_code::KAFKA_STORAGE_ERROR);
+                turn.tell(notice);
+            }
+        }
+        if waiting.outstanding == 0
+            && let Some(done) = self.lookups.jobs.remove(&job)
+        {
+            self.answer(done.asker, Response::ListOffsets(done.answer), self.state.catalog_known, turn);
+        }
+    }
+
+    pub(super) fn offset_for_leader_epoch(
+        &mut self,
+        asker: Asker,
+        request: OffsetForLeaderEpochRequest,
+        turn: &mut Turn<'_>,
+    ) {
+        let current = self.state.epoch;
+        let mut topics = Vec::with_capacity(request.topics.len());
+        for topic in request.topics {
+            let known = self.state.topic_named(&topic.topic);
+            let answered = topic.partitions.iter().map(|asked| {
+                let end = known
+                    .and_then(|topic| topic.partition_id(asked.partition))
+                    .and_then(|id| self.state.partition(id))
+                    .ok_or(error_code::UNKNOWN_TOPIC_OR_PARTITION)
+                    .and_then(|partition| {
+                        check_leader_epoch(asked.current_leader_epoch, current).map(|()| partition)
+                    })
+                    .map(|partition| partition.epoch_end(asked.leader_epoch, current));
+                let mut told = EpochEndOffset::default()
+                    .with_partition(asked.partition)
+                    .with_leader_epoch(-1)
+                    .with_end_offset(-1);
+                match end {
+                    Ok(Some((epoch, end))) => {
+                        told.leader_epoch = epoch;
+                        told.end_offset = end.0;
+                    }
+                    Ok(None) => {}
+                    Err(error_code) => told.error_code = error_code,
+                }
+                told
+            });
+            let answered = answered.collect();
+            topics.push(
+                OffsetForLeaderTopicResult::default().with_topic(topic.topic).with_partitions(answered),
+            );
+        }
+        let response = OffsetForLeaderEpochResponse::default().with_topics(topics);
+        self.answer(asker, Response::OffsetForLeaderEpoch(response), self.state.catalog_known, turn);
+    }
+}
+
+/// The batches of a read, or what to tell the operator.
+pub(super) fn batches(result: DiskResult) -> Result<Vec<Bytes>, Notice> {
+    match result {
+        Ok(mut replies) => match replies.pop() {
+            Some(DiskReply::Batches(batches)) => Ok(batches),
+            Some(DiskReply::Done | DiskReply::Files(_) | DiskReply::Bytes(_) | DiskReply::Scan(_)) | None => {
+                unreachable!("one reply for each step, of its kind")
+            }
+        },
+        Err(error) => Err(Notice::error(alloc::format!("cannot read acknowledged data: {error}"))),
+    }
+}

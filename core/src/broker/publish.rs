@@ -1,0 +1,35 @@
+//! From durable to visible: the high watermark moves, the batch gets its place in index and cache, parked fetches wake.
+
+use alloc::vec::Vec;
+
+use crate::{
+    broker::{Live, cache::CachedBatch},
+    log::{entry::Entry, writer::Written},
+};
+
+impl Live {
+    pub(super) fn publish(&mut self, written: Vec<Written>) {
+        for Written { staged, place, batch_header } in written {
+            match staged.entry {
+                Entry::Append(append) => {
+                    // A topic deleted while its batch was on the way to the disk: nobody will read it.
+                    let Some(partition) = self.state.partition_mut(append.partition) else { continue };
+                    partition.publish(&append, place);
+                    self.fetches.wake(&partition.waiting);
+                    let batch = CachedBatch {
+                        base_offset: append.header.base_offset,
+                        header: batch_header,
+                        records: staged.records,
+                    };
+                    self.cache.push(append.partition, batch);
+                }
+                Entry::Started { .. }
+                | Entry::TopicCreated(_)
+                | Entry::TopicDeleted { .. }
+                | Entry::ProducerIdsReserved { .. }
+                | Entry::ProducersExpired { .. }
+                | Entry::Trimmed { .. } => {}
+            }
+        }
+    }
+}

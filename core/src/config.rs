@@ -1,0 +1,113 @@
+//! What an operator decides, as far as the brain needs to know.
+
+use alloc::string::String;
+use core::time::Duration;
+
+use crate::{limits, units::Lsn};
+
+/// The brain's configuration. Checked by whoever reads it from the outside ([`Config::check`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// This broker's id in Kafka's metadata, 0 to `i32::MAX`.
+    pub node_id: i32,
+    /// The cluster this data directory must belong to. `None`: whatever it says, or a new one.
+    pub cluster_id: Option<String>,
+    /// Host that clients are told to connect to.
+    pub advertised_host: String,
+    /// Port that clients are told to connect to.
+    pub advertised_port: u16,
+    /// Partitions of a topic that is created without a number.
+    pub default_partitions: i32,
+    /// Whether a metadata request for an unknown topic creates it (when the client allows it too).
+    pub auto_create_topics: bool,
+    /// Default of the topic config `max.message.bytes`.
+    pub message_bytes_max: u32,
+    /// Size of a new log segment, a multiple of 4096.
+    pub segment_bytes: u32,
+    /// Bytes of recent batches kept in memory for consumers at the tail.
+    pub cache_bytes: u64,
+    /// Idle time after which a producer's duplicate detection state goes (`producer.id.expiration.ms`).
+    pub producer_expiry: Duration,
+    /// Start although acknowledged data from this LSN on is damaged or missing, and give it up.
+    pub accept_loss_from: Option<Lsn>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            node_id: 1,
+            cluster_id: None,
+            advertised_host: String::from("127.0.0.1"),
+            advertised_port: 9092,
+            default_partitions: 1,
+            auto_create_topics: true,
+            message_bytes_max: limits::MESSAGE_BYTES,
+            segment_bytes: limits::SEGMENT_BYTES,
+            cache_bytes: 64 << 20,
+            producer_expiry: Duration::from_secs(86_400),
+            accept_loss_from: None,
+        }
+    }
+}
+
+impl Config {
+    /// Says what is out of bounds.
+    ///
+    /// # Errors
+    /// A sentence for the operator that names the setting, its value and its bounds.
+    pub fn check(&self) -> Result<(), String> {
+        use alloc::format;
+        if self.node_id < 0 {
+            return Err(format!("node id {} is negative", self.node_id));
+        }
+        if let Some(id) = &self.cluster_id
+            && (id.is_empty() || id.len() > 64 || !id.bytes().all(|b| b.is_ascii_graphic()))
+        {
+            return Err(format!(
+                "cluster id {id:?} is not 1 to 64 printable ASCII characters without spaces"
+            ));
+        }
+        if self.advertised_host.is_empty() || self.advertised_host.len() > 255 {
+            return Err(String::from("the advertised host is not 1 to 255 characters long"));
+        }
+        if !(1..=limits::TOPIC_PARTITIONS_MAX).contains(&self.default_partitions) {
+            return Err(format!(
+                "{} default partitions are not within 1 to {}",
+                self.default_partitions,
+                limits::TOPIC_PARTITIONS_MAX
+            ));
+        }
+        if !(limits::SEGMENT_BYTES_MIN..=limits::SEGMENT_BYTES_MAX).contains(&self.segment_bytes)
+            || !self.segment_bytes.is_multiple_of(limits::BLOCK_BYTES)
+        {
+            return Err(format!(
+                "segments of {} bytes are not a multiple of {} within {} to {}",
+                self.segment_bytes,
+                limits::BLOCK_BYTES,
+                limits::SEGMENT_BYTES_MIN,
+                limits::SEGMENT_BYTES_MAX
+            ));
+        }
+        if self.message_bytes_max > self.message_bytes_bound() {
+            return Err(format!(
+                "messages of {} bytes do not fit: with segments of {} bytes the bound is {}",
+                self.message_bytes_max,
+                self.segment_bytes,
+                self.message_bytes_bound()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Largest sync group that fits into a segment beside its header and its seal.
+    #[must_use]
+    pub fn group_bytes_max(&self) -> u32 {
+        limits::GROUP_BYTES_MAX.min(self.segment_bytes - 2 * limits::BLOCK_BYTES)
+    }
+
+    /// Largest `max.message.bytes` that a topic may have.
+    #[must_use]
+    pub fn message_bytes_bound(&self) -> u32 {
+        limits::MESSAGE_BYTES_MAX.min(self.group_bytes_max() - limits::BLOCK_BYTES)
+    }
+}

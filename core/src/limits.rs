@@ -1,0 +1,72 @@
+//! Every bound that is not an operator's choice, in one place, each checked against its neighbours.
+
+use core::time::Duration;
+
+/// Log writes start and end on borders of this many bytes, so that an acknowledged sector is never rewritten.
+pub const BLOCK_BYTES: u32 = 4096;
+/// Default size of a log segment.
+pub const SEGMENT_BYTES: u32 = 64 << 20;
+/// Smallest segment that makes sense: a header, one small group, a seal.
+pub const SEGMENT_BYTES_MIN: u32 = 4 * BLOCK_BYTES;
+/// Largest segment: positions inside one are `u32`.
+pub const SEGMENT_BYTES_MAX: u32 = 1 << 30;
+/// Largest request frame, without its length prefix. Kafka's `socket.request.max.bytes`.
+pub const FRAME_BYTES_MAX: u32 = 100 << 20;
+/// Default for the largest record batch a client may send, Kafka's `message.max.bytes`.
+pub const MESSAGE_BYTES: u32 = 1_048_588;
+/// Upper bound of `max.message.bytes`: a batch must leave room in a group beside the records around it.
+pub const MESSAGE_BYTES_MAX: u32 = 16 << 20;
+/// Largest sync group, padding included.
+pub const GROUP_BYTES_MAX: u32 = 32 << 20;
+/// Most records in one sync group.
+pub const GROUP_RECORDS_MAX: u32 = 65_536;
+/// Largest encoded head (metadata part) of one log record.
+pub const RECORD_HEAD_BYTES_MAX: u32 = 64 << 10;
+/// Segments prepared ahead of the one in use.
+pub const SPARE_SEGMENTS: usize = 2;
+/// Time after the last sync of a busy period at which its evidence is written.
+pub const MARKER_DELAY: Duration = Duration::from_millis(10);
+/// Checkpoints kept. The log is trimmed on the word of the oldest kept one, so one may rot.
+pub const CHECKPOINTS_KEPT: usize = 2;
+/// Largest checkpoint file.
+pub const CHECKPOINT_BYTES_MAX: u64 = 1 << 30;
+/// Batches remembered per producer and partition for duplicate detection (KIP-98, KAFKA-5494).
+pub const PRODUCER_BATCHES: usize = 5;
+/// Producer ids are taken from the log in blocks of this many.
+pub const PRODUCER_ID_BLOCK: i64 = 1000;
+/// Producer states kept over all partitions before the longest idle ones are expired early.
+pub const PRODUCER_STATES_MAX: usize = 1_000_000;
+/// Time between two looks for producers to expire.
+pub const PRODUCER_EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
+/// Most partitions of one topic.
+pub const TOPIC_PARTITIONS_MAX: i32 = 10_000;
+/// Most partitions in the broker.
+pub const PARTITIONS_MAX: usize = 200_000;
+/// Longest topic name, as in Kafka.
+pub const TOPIC_NAME_BYTES_MAX: usize = 249;
+/// Most incremental fetch sessions, Kafka's `max.incremental.fetch.session.cache.slots`.
+pub const FETCH_SESSIONS_MAX: usize = 1000;
+/// Most partitions over all fetch sessions.
+pub const FETCH_SESSION_PARTITIONS_MAX: usize = 1_000_000;
+/// Most bytes in one fetch response, Kafka's `fetch.max.bytes`; the first batch may exceed it (KIP-74).
+pub const FETCH_BYTES_MAX: u32 = 55 << 20;
+/// Longest time a fetch may wait.
+pub const FETCH_WAIT_MAX: Duration = Duration::from_secs(600);
+/// Requests of one connection in the brain at once; further ones wait in the socket.
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 64;
+/// Most elements in one array of a request, and most tagged fields, as Kafka 4.4 bounds them.
+pub const ARRAY_ELEMENTS_MAX: usize = 1_000_000;
+/// Most tagged fields in one structure of a request.
+pub const TAGGED_FIELDS_MAX: usize = 10_000;
+/// Offsets skipped in each partition after an accepted loss, so that no offset names two records.
+pub const LOSS_SKIP_OFFSETS: i64 = 1_000_000;
+/// Offsets stay below this, so that sums of them cannot overflow.
+pub const OFFSET_MAX: i64 = i64::MAX / 4;
+
+const _: () = assert!(SEGMENT_BYTES.is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES && SEGMENT_BYTES <= SEGMENT_BYTES_MAX);
+const _: () = assert!(MESSAGE_BYTES <= MESSAGE_BYTES_MAX);
+const _: () = assert!(MESSAGE_BYTES_MAX + RECORD_HEAD_BYTES_MAX + 4 * BLOCK_BYTES <= GROUP_BYTES_MAX);
+const _: () = assert!(GROUP_BYTES_MAX + 3 * BLOCK_BYTES <= SEGMENT_BYTES);
+const _: () = assert!(MESSAGE_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(FETCH_BYTES_MAX < FRAME_BYTES_MAX);

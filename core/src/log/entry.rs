@@ -1,0 +1,331 @@
+//! The records of the log: everything that ever changes the broker's state.
+//!
+//! A record has a *head*, kept together with the heads of its group and covered by the group's checksum, and at
+//! most one *body*: a Kafka record batch, exactly as it will be served. The batch carries its own CRC, so no byte
+//! of it is hashed twice; the part of its header that lies outside that CRC is repeated in the head.
+//!
+//! Head, little-endian:
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 0 | type |
+//! | 1..3 | length of the whole head |
+//! | 3..7 | length of the body, 0 for none |
+//! | 7.. | fields by type, below |
+//!
+//! | type | name | fields |
+//! |---|---|---|
+//! | 1 | append | partition u32, leader epoch u32, appended at i64, base offset i64, batch CRC u32 |
+//! | 2 | started | epoch u32, at i64, skipped offsets i64 |
+//! | 3 | topic created | id 16, name text, partitions u32, first partition u32, at i64, configs: u32 x (text, text) |
+//! | 4 | topic deleted | id 16 |
+//! | 5 | producer ids reserved | upto i64 |
+//! | 6 | producers expired | before i64 |
+//! | 7 | trimmed | floor u64 |
+//!
+//! A type is never reused and its fields never change; a new meaning is a new type.
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+
+use crate::{
+    codec::{Malformed, Put, Reader},
+    units::{Epoch, Offset, PartitionId, ProducerId, SegmentSequence, Timestamp, TopicId},
+    wire::batch::{BatchHeader, CRC_COVERS_FROM, HEADER_BYTES, LENGTH_OVERHEAD},
+};
+
+/// Bytes in front of a head's fields.
+pub const HEAD_PREFIX_BYTES: usize = 7;
+/// Bytes of the head of an append.
+pub const APPEND_HEAD_BYTES: usize = HEAD_PREFIX_BYTES + 28;
+
+/// One change of state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A record batch joins a partition.
+    Append(Append),
+    /// A process took over the log.
+    Started {
+        /// Its epoch, above every earlier one.
+        epoch: Epoch,
+        /// When, by its wall clock.
+        at: Timestamp,
+        /// Offsets skipped in every partition, because a loss was accepted. 0 otherwise.
+        skip_offsets: i64,
+    },
+    /// A topic exists from here on.
+    TopicCreated(TopicCreated),
+    /// A topic and everything in it is gone.
+    TopicDeleted {
+        /// Which.
+        id: TopicId,
+    },
+    /// Producer ids below `upto` may have been given out.
+    ProducerIdsReserved {
+        /// Exclusive.
+        upto: ProducerId,
+    },
+    /// Producers whose last batch was appended before that time are forgotten.
+    ProducersExpired {
+        /// Exclusive.
+        before: Timestamp,
+    },
+    /// Segments in front of this one hold nothing that is needed; from here on they may be missing.
+    Trimmed {
+        /// First segment that must be there.
+        floor: SegmentSequence,
+    },
+}
+
+/// What the log says of a batch; its records are the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Append {
+    /// Where it went.
+    pub partition: PartitionId,
+    /// When the broker took it, by its wall clock.
+    pub appended_at: Timestamp,
+    /// The batch header as stored, base offset and leader epoch included.
+    pub header: BatchHeader,
+}
+
+/// A topic as it was created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicCreated {
+    /// Random, never reused.
+    pub id: TopicId,
+    /// Its name.
+    pub name: String,
+    /// Number of partitions.
+    pub partitions: u32,
+    /// Internal number of partition 0; the others follow.
+    pub first_partition: PartitionId,
+    /// When.
+    pub at: Timestamp,
+    /// The configs that were given.
+    pub configs: BTreeMap<String, String>,
+}
+
+const APPEND: u8 = 1;
+const STARTED: u8 = 2;
+const TOPIC_CREATED: u8 = 3;
+const TOPIC_DELETED: u8 = 4;
+const PRODUCER_IDS_RESERVED: u8 = 5;
+const PRODUCERS_EXPIRED: u8 = 6;
+const TRIMMED: u8 = 7;
+
+impl Append {
+    /// Bytes of the whole batch: the body of its record.
+    #[must_use]
+    pub fn body_len(&self) -> u32 {
+        u32::try_from(self.header.batch_length).expect("a stored batch has a length")
+            + u32::try_from(LENGTH_OVERHEAD).expect("12")
+    }
+}
+
+impl Entry {
+    /// Bytes of the body.
+    #[must_use]
+    pub fn body_len(&self) -> u32 {
+        match self {
+            Entry::Append(append) => append.body_len(),
+            Entry::Started { .. }
+            | Entry::TopicCreated(_)
+            | Entry::TopicDeleted { .. }
+            | Entry::ProducerIdsReserved { .. }
+            | Entry::ProducersExpired { .. }
+            | Entry::Trimmed { .. } => 0,
+        }
+    }
+
+    /// Appends the head to `out`.
+    pub fn encode_head(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&[0; HEAD_PREFIX_BYTES]);
+        let mut body_len = 0;
+        let kind = match self {
+            Entry::Append(append) => {
+                body_len = append.body_len();
+                out.put_u32(append.partition.0);
+                out.put_u32(append.header.leader_epoch.cast_unsigned());
+                out.put_i64(append.appended_at.0);
+                out.put_i64(append.header.base_offset.0);
+                out.put_u32(append.header.crc);
+                APPEND
+            }
+            Entry::Started { epoch, at, skip_offsets } => {
+                out.put_u32(epoch.0);
+                out.put_i64(at.0);
+                out.put_i64(*skip_offsets);
+                STARTED
+            }
+            Entry::TopicCreated(topic) => {
+                topic.encode(out);
+                TOPIC_CREATED
+            }
+            Entry::TopicDeleted { id } => {
+                out.extend_from_slice(&id.0);
+                TOPIC_DELETED
+            }
+            Entry::ProducerIdsReserved { upto } => {
+                out.put_i64(upto.0);
+                PRODUCER_IDS_RESERVED
+            }
+            Entry::ProducersExpired { before } => {
+                out.put_i64(before.0);
+                PRODUCERS_EXPIRED
+            }
+            Entry::Trimmed { floor } => {
+                out.put_u64(floor.0);
+                TRIMMED
+            }
+        };
+        let head_len =
+            u16::try_from(out.len() - start).expect("heads are checked against their bound before");
+        out[start] = kind;
+        out[start + 1..start + 3].copy_from_slice(&head_len.to_le_bytes());
+        out[start + 3..start + 7].copy_from_slice(&body_len.to_le_bytes());
+    }
+}
+
+impl TopicCreated {
+    /// Appends the fields, as in a head and in a checkpoint.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.id.0);
+        out.put_text(&self.name);
+        out.put_u32(self.partitions);
+        out.put_u32(self.first_partition.0);
+        out.put_i64(self.at.0);
+        out.put_u32(u32::try_from(self.configs.len()).expect("there are few configs"));
+        for (name, value) in &self.configs {
+            out.put_text(name);
+            out.put_text(value);
+        }
+    }
+
+    /// Reads what [`TopicCreated::encode`] wrote.
+    ///
+    /// # Errors
+    /// The bytes are not such fields.
+    pub fn decode(from: &mut Reader<'_>) -> Result<TopicCreated, Malformed> {
+        let id = TopicId(from.array()?);
+        let name = from.text()?;
+        let partitions = from.u32()?;
+        let first_partition = PartitionId(from.u32()?);
+        let at = Timestamp(from.i64()?);
+        let count = from.count(4)?;
+        let mut configs = BTreeMap::new();
+        for _ in 0..count {
+            let name = from.text()?;
+            configs.insert(name, from.text()?);
+        }
+        if partitions == 0 || first_partition.0.checked_add(partitions).is_none() {
+            return Err(Malformed);
+        }
+        Ok(TopicCreated { id, name, partitions, first_partition, at, configs })
+    }
+}
+
+/// A head as it was read, and the length of its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// The head of an append: the batch header is still in the body.
+    Append(AppendHead),
+    /// Any other entry, complete.
+    Whole(Entry),
+}
+
+/// What the head of an append says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendHead {
+    /// Where the batch went.
+    pub partition: PartitionId,
+    /// Must be in the batch.
+    pub leader_epoch: i32,
+    /// When it was taken.
+    pub appended_at: Timestamp,
+    /// Must be in the batch.
+    pub base_offset: Offset,
+    /// Must be in the batch, and match it.
+    pub crc: u32,
+    /// Bytes of the batch.
+    pub body_len: u32,
+}
+
+impl Head {
+    /// Reads one head and moves `from` behind it.
+    ///
+    /// # Errors
+    /// Not a head of this format. Heads are read only after their group's checksum was found right, so this means
+    /// a newer format or a bug.
+    pub fn decode(from: &mut Reader<'_>) -> Result<Head, Malformed> {
+        let kind = from.u8()?;
+        let head_len = usize::from(from.u16()?);
+        let body_len = from.u32()?;
+        let mut fields = Reader::new(from.bytes(head_len.checked_sub(HEAD_PREFIX_BYTES).ok_or(Malformed)?)?);
+        if (body_len == 0) == (kind == APPEND) {
+            return Err(Malformed);
+        }
+        let head = match kind {
+            APPEND => Head::Append(AppendHead {
+                partition: PartitionId(fields.u32()?),
+                leader_epoch: fields.u32()?.cast_signed(),
+                appended_at: Timestamp(fields.i64()?),
+                base_offset: Offset(fields.i64()?),
+                crc: fields.u32()?,
+                body_len,
+            }),
+            STARTED => Head::Whole(Entry::Started {
+                epoch: Epoch(fields.u32()?),
+                at: Timestamp(fields.i64()?),
+                skip_offsets: fields.i64()?,
+            }),
+            TOPIC_CREATED => Head::Whole(Entry::TopicCreated(TopicCreated::decode(&mut fields)?)),
+            TOPIC_DELETED => Head::Whole(Entry::TopicDeleted { id: TopicId(fields.array()?) }),
+            PRODUCER_IDS_RESERVED => {
+                Head::Whole(Entry::ProducerIdsReserved { upto: ProducerId(fields.i64()?) })
+            }
+            PRODUCERS_EXPIRED => Head::Whole(Entry::ProducersExpired { before: Timestamp(fields.i64()?) }),
+            TRIMMED => Head::Whole(Entry::Trimmed { floor: SegmentSequence(fields.u64()?) }),
+            _ => return Err(Malformed),
+        };
+        fields.finish()?;
+        Ok(head)
+    }
+
+    /// Bytes of the body.
+    #[must_use]
+    pub fn body_len(&self) -> u32 {
+        match self {
+            Head::Append(append) => append.body_len,
+            Head::Whole(_) => 0,
+        }
+    }
+}
+
+impl AppendHead {
+    /// Checks a body against its head, and both against the batch's checksum.
+    ///
+    /// # Errors
+    /// The body is not the batch that was written.
+    pub fn verify(&self, body: &[u8]) -> Result<Append, Malformed> {
+        let head: &[u8; HEADER_BYTES] =
+            body.get(..HEADER_BYTES).and_then(|head| head.try_into().ok()).ok_or(Malformed)?;
+        let header = BatchHeader::parse(head);
+        let fits = usize::try_from(header.batch_length) == Ok(body.len() - LENGTH_OVERHEAD)
+            && header.magic == 2
+            && header.base_offset == self.base_offset
+            && header.leader_epoch == self.leader_epoch
+            && header.crc == self.crc
+            && header.last_offset_delta >= 0
+            && header.base_offset.0 >= 0
+            && header.base_offset.0 <= crate::limits::OFFSET_MAX
+            && crc32c::crc32c(&body[CRC_COVERS_FROM..]) == self.crc;
+        if fits {
+            Ok(Append { partition: self.partition, appended_at: self.appended_at, header })
+        } else {
+            Err(Malformed)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+use alloc::vec;
+
+use super::*;
+
+/// One of each, with values that show their place in a dump.
+pub(crate) fn samples() -> Vec<Entry> {
+    vec![
+        Entry::Append(Append {
+            partition: PartitionId(0x0102_0304),
+            appended_at: Timestamp(0x1112),
+            header: BatchHeader {
+                base_offset: Offset(0x2122),
+                batch_length: 0x31,
+                leader_epoch: 0x41,
+                magic: 2,
+                crc: 0x5152_5354,
+                attributes: 0,
+                last_offset_delta: 0,
+                base_timestamp: Timestamp(0),
+                max_timestamp: Timestamp(0),
+                producer_id: ProducerId(-1),
+                producer_epoch: -1,
+                base_sequence: -1,
+                record_count: 1,
+            },
+        }),
+        Entry::Started { epoch: Epoch(3), at: Timestamp(4), skip_offsets: 5 },
+        Entry::TopicCreated(TopicCreated {
+            id: TopicId([0xab; 16]),
+            name: String::from("orders"),
+            partitions: 4,
+            first_partition: PartitionId(9),
+            at: Timestamp(77),
+            configs: BTreeMap::from([(String::from("max.message.bytes"), String::from("2000"))]),
+        }),
+        Entry::TopicDeleted { id: TopicId([0xcd; 16]) },
+        Entry::ProducerIdsReserved { upto: ProducerId(1000) },
+        Entry::ProducersExpired { before: Timestamp(123_456) },
+        Entry::Trimmed { floor: SegmentSequence(6) },
+    ]
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| alloc::format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn heads_have_the_bytes_they_always_had() {
+    let golden = [
+        "0123003d0000000403020141000000121100000000000022210000000000005453525 1",
+        "021b000000000003000000040000000000000005000000 00000000",
+        "034c0000000000abababababababababababababababab06006f726465727304000000090000004d0000000000000001000000\
+         11006d61782e6d6573736167652e6279746573040032303030",
+        "041700000000 00cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd",
+        "050f0000000000e803000000000000",
+        "060f000000000040e2010000000000",
+        "070f00000000000600000000000000",
+    ];
+    for (entry, want) in samples().iter().zip(golden) {
+        let mut head = Vec::new();
+        entry.encode_head(&mut head);
+        assert_eq!(hex(&head), want.replace(' ', ""), "{entry:?}");
+    }
+}
+
+#[test]
+fn heads_survive_their_encoding_and_every_shorter_form_is_refused() {
+    for entry in samples() {
+        let mut head = Vec::new();
+        entry.encode_head(&mut head);
+        let mut reader = Reader::new(&head);
+        match (Head::decode(&mut reader).expect("whole"), &entry) {
+            (Head::Append(read), Entry::Append(append)) => {
+                assert_eq!(read.partition, append.partition);
+                assert_eq!(read.base_offset, append.header.base_offset);
+                assert_eq!(read.crc, append.header.crc);
+                assert_eq!(read.leader_epoch, append.header.leader_epoch);
+                assert_eq!(read.body_len, append.body_len());
+                assert_eq!(head.len(), APPEND_HEAD_BYTES);
+            }
+            (Head::Whole(read), _) => assert_eq!(&read, &entry),
+            (Head::Append(_), _) => panic!("{entry:?} came back as an append"),
+        }
+        assert_eq!(reader.remaining(), 0);
+        for len in 0..head.len() {
+            assert_eq!(
+                Head::decode(&mut Reader::new(&head[..len])),
+                Err(Malformed),
+                "{entry:?} cut at {len}"
+            );
+        }
+    }
+}

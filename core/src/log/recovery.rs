@@ -1,0 +1,377 @@
+//! From the files of a data directory to the state to serve: a sans-I/O process of a few stages.
+//!
+//! The log is one chain. Each segment header names the link of the last group that counts before it; each group names
+//! the group before it. Recovery walks the chain from the oldest segment and asks one question where it ends:
+//! *could anything behind this place have been acknowledged?* One log write is in flight at a time, so a group was issued
+//! only after everything before it was durable, and says so in its synced mark. Hence the case table:
+//!
+//! | what stands where the chain ends | verdict |
+//! |---|---|
+//! | a closing seal, nothing behind it | **clean end** |
+//! | zeros only | **end**: the process was killed between two writes |
+//! | a group that is not intact, or other bytes; no group anywhere behind with a synced mark beyond the end | **torn tail**: it was the one write in flight, so it was never acknowledged; cut, counted, a copy of the bytes kept |
+//! | a roll seal, and the next segment prepared but not begun, or begun by a torn write as above | **torn tail** |
+//! | a group behind it whose synced mark lies beyond the end, or that is intact without following | **damage** |
+//! | the link that the next segment's header names was not reached | **damage** up to that header's first LSN |
+//! | as before, but all its records are there: only an empty group is hurt | **end** of that segment, with a warning |
+//! | a roll seal with no file, or a short one, behind it; a hole in the numbers of the segments | **damage** |
+//! | the last segment's file is shorter than it was made, and no closing seal proves that nothing was there | **damage** |
+//! | a checkpoint or the identity file knows of a later LSN or epoch | **damage** |
+//! | a read error | **refusal**: an error is never an absence |
+//!
+//! Damage ends in a refusal with exact ranges, unless the operator names that very place as given up.
+//!
+//! What the chain's last group holds may be in the page cache only (a killed process, or a failed sync before it), and
+//! a sync proves nothing about pages that an earlier sync failed on. So recovery never appends to an old segment and never
+//! rewrites a sector: it copies that last group into a new segment under a draft name, syncs it, renames it into the log, syncs
+//! the directory, and only then serves. Crashed anywhere on the way, the next recovery finds the old log as it was, or
+//! the new one whole. Every older group has a younger one, which was issued only after its sync had succeeded.
+
+mod layout;
+mod rebuild;
+mod walk;
+
+use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
+
+use bytes::Bytes;
+
+use crate::{
+    config::Config,
+    log::{
+        identity::{Identity, NotAnIdentity},
+        recovery::{layout::Layout, walk::Walk},
+        refusal::Refusal,
+        scan::{ScanOrder, front_of},
+        writer::Log,
+    },
+    port::{
+        DiskError, DiskErrorKind, DiskReply, DiskRequest, DiskResult, DiskStep, FileEntry, FileName, Lane,
+        Notice,
+    },
+    state::{
+        State,
+        checkpoint::{self, NotACheckpoint},
+    },
+    turn::{Purpose, Turn},
+    units::{Instant, Lsn, SegmentSequence},
+};
+
+/// Scans under way at once.
+const SCANS_IN_FLIGHT: usize = 2;
+
+/// A step of recovery that the disk works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryOp {
+    /// Listing the directory.
+    List,
+    /// Reading the identity file and the front of each segment.
+    Look,
+    /// Reading a checkpoint.
+    Checkpoint(Lsn),
+    /// Scanning a segment.
+    Scan(SegmentSequence),
+    /// Reading the bytes of the last group and of a torn tail.
+    Tail,
+    /// Writing the new segment.
+    Rebuild,
+    /// Writing the identity file.
+    Identity,
+}
+
+/// How recovery ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Ready to serve.
+    Recovered(Box<Recovered>),
+    /// Not to be served.
+    Refused(Refusal),
+}
+
+/// What recovery leads to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recovered {
+    /// The state.
+    pub state: State,
+    /// The live end of the log.
+    pub log: Log,
+    /// The cluster.
+    pub cluster_id: String,
+    /// Checkpoints that are there and intact as far as known, oldest first.
+    pub checkpoints: Vec<Lsn>,
+}
+
+/// The process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recovery {
+    config: Config,
+    started: Option<Instant>,
+    files: Vec<FileEntry>,
+    identity: Option<Identity>,
+    layout: Layout,
+    checkpoints: Vec<Lsn>,
+    state: State,
+    walk: Walk,
+    scans_issued: usize,
+    scans_waiting: Vec<(SegmentSequence, DiskReply)>,
+    rebuilt: Option<Box<Recovered>>,
+}
+
+fn request(lane: Lane, steps: Vec<DiskStep>) -> DiskRequest {
+    DiskRequest { lane, steps }
+}
+
+impl Recovery {
+    /// Begins with a look at the directory.
+    pub fn begin(config: Config, turn: &mut Turn<'_>) -> Recovery {
+        turn.disk(Purpose::Recovery(RecoveryOp::List), request(Lane::Background, vec![DiskStep::List]));
+        Recovery {
+            config,
+            started: None,
+            files: Vec::new(),
+            identity: None,
+            layout: Layout::default(),
+            checkpoints: Vec::new(),
+            state: State::default(),
+            walk: Walk::default(),
+            scans_issued: 0,
+            scans_waiting: Vec::new(),
+            rebuilt: None,
+        }
+    }
+
+    /// A step is done. `None`: more steps are under way.
+    pub fn completed(&mut self, op: RecoveryOp, result: DiskResult, turn: &mut Turn<'_>) -> Option<Outcome> {
+        self.started.get_or_insert(turn.now.mono);
+        match self.advance(op, result, turn) {
+            Ok(recovered) => recovered.map(Outcome::Recovered),
+            Err(refusal) => Some(Outcome::Refused(refusal)),
+        }
+    }
+
+    fn advance(
+        &mut self,
+        op: RecoveryOp,
+        result: DiskResult,
+        turn: &mut Turn<'_>,
+    ) -> Result<Option<Box<Recovered>>, Refusal> {
+        match op {
+            RecoveryOp::List => self.listed(one(result)?, turn),
+            RecoveryOp::Look => self.looked(result.map_err(Refusal::Disk)?, turn)?,
+            RecoveryOp::Checkpoint(lsn) => self.checkpoint_read(lsn, result, turn)?,
+            RecoveryOp::Scan(sequence) => self.scanned(sequence, one(result)?, turn)?,
+            RecoveryOp::Tail => self.rebuild(result.map_err(Refusal::Disk)?, turn)?,
+            RecoveryOp::Rebuild => {
+                result.map_err(Refusal::Disk)?;
+                self.write_identity(turn);
+            }
+            RecoveryOp::Identity => {
+                result.map_err(Refusal::Disk)?;
+                return Ok(self.rebuilt.take());
+            }
+        }
+        Ok(None)
+    }
+
+    fn listed(&mut self, reply: DiskReply, turn: &mut Turn<'_>) {
+        let DiskReply::Files(mut files) = reply else { unreachable!("a listing was asked for") };
+        files.sort_by_key(|entry| entry.file);
+        self.files = files;
+        for entry in &self.files {
+            if let FileName::Checkpoint(lsn) = entry.file {
+                self.checkpoints.push(lsn);
+            }
+        }
+        let mut steps = Vec::new();
+        if self.files.iter().any(|entry| entry.file == FileName::Identity) {
+            steps.push(DiskStep::Read(FileName::Identity));
+        }
+        for entry in &self.files {
+            if let file @ FileName::Segment(_) = entry.file {
+                steps.push(DiskStep::ReadAt { file, position: 0, len: crate::limits::BLOCK_BYTES });
+            }
+        }
+        turn.disk(Purpose::Recovery(RecoveryOp::Look), request(Lane::Background, steps));
+    }
+
+    fn looked(&mut self, replies: Vec<DiskReply>, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        let mut replies = replies.into_iter().map(|reply| match reply {
+            DiskReply::Bytes(bytes) => bytes,
+            DiskReply::Done | DiskReply::Files(_) | DiskReply::Scan(_) | DiskReply::Batches(_) => {
+                unreachable!("only reads were asked for")
+            }
+        });
+        if self.files.iter().any(|entry| entry.file == FileName::Identity) {
+            let bytes = replies.next().expect("one reply for each step");
+            self.read_identity(&bytes, turn)?;
+        }
+        let fronts = self.files.iter().filter_map(|entry| match entry.file {
+            FileName::Segment(sequence) => Some((sequence, entry.len)),
+            FileName::Identity
+            | FileName::IdentityDraft
+            | FileName::SegmentDraft(_)
+            | FileName::Checkpoint(_)
+            | FileName::CheckpointDraft(_)
+            | FileName::Torn(_)
+            | FileName::Lost(_)
+            | FileName::LossReport(_) => None,
+        });
+        self.layout = Layout::new(
+            fronts.zip(replies).map(|((sequence, len), block)| (sequence, len, front_of(&block))),
+        );
+        let expected =
+            self.config.cluster_id.clone().or(self.identity.as_ref().map(|known| known.cluster_id.clone()));
+        self.layout.check_owner(expected.as_deref())?;
+        self.next_checkpoint(turn)
+    }
+
+    fn read_identity(&mut self, bytes: &Bytes, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        match Identity::decode(bytes) {
+            Ok(identity) => {
+                if let Some(expected) = &self.config.cluster_id
+                    && *expected != identity.cluster_id
+                {
+                    return Err(Refusal::ForeignCluster {
+                        expected: expected.clone(),
+                        found: identity.cluster_id,
+                        file: FileName::Identity,
+                    });
+                }
+                if identity.node_id != self.config.node_id {
+                    return Err(Refusal::ForeignNode {
+                        expected: self.config.node_id,
+                        found: identity.node_id,
+                    });
+                }
+                self.identity = Some(identity);
+                Ok(())
+            }
+            Err(NotAnIdentity::Newer(version)) => {
+                Err(Refusal::NewerFormat { file: FileName::Identity, version: Some(version) })
+            }
+            Err(NotAnIdentity::Damaged) => {
+                // The segments carry the cluster id too; a directory without segments and with a damaged identity had a log once.
+                let any = self.files.iter().any(|entry| matches!(entry.file, FileName::Segment(_)));
+                if !any {
+                    return Err(Refusal::Disk(DiskError {
+                        kind: DiskErrorKind::Damaged,
+                        file: Some(FileName::Identity),
+                        detail: String::from("its checksum does not match, and there is no log beside it"),
+                    }));
+                }
+                turn.tell(Notice::warn(String::from(
+                    "the identity file is damaged; the log tells the cluster id, and the file is written anew",
+                )));
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads the newest checkpoint not looked at yet, or goes on without one.
+    fn next_checkpoint(&mut self, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        // A loss that was accepted must not come back out of a checkpoint that knows more than the log will.
+        if let Some(loss) = self.config.accept_loss_from {
+            self.checkpoints.retain(|lsn| *lsn <= loss);
+        }
+        match self.checkpoints.last() {
+            Some(&lsn) => {
+                let steps = vec![DiskStep::Read(FileName::Checkpoint(lsn))];
+                turn.disk(Purpose::Recovery(RecoveryOp::Checkpoint(lsn)), request(Lane::Background, steps));
+                Ok(())
+            }
+            None => self.begin_walk(Lsn(0), turn),
+        }
+    }
+
+    fn checkpoint_read(&mut self, lsn: Lsn, result: DiskResult, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        let DiskReply::Bytes(bytes) = one(result)? else { unreachable!("a read was asked for") };
+        match checkpoint::decode(&bytes) {
+            Ok((state, said)) if said == lsn => {
+                self.state = state;
+                self.begin_walk(lsn, turn)
+            }
+            Ok(_) | Err(NotACheckpoint::Damaged) => {
+                turn.tell(Notice::warn(format!(
+                    "{} is damaged; falling back to the one before it, or to the whole log",
+                    FileName::Checkpoint(lsn)
+                )));
+                self.checkpoints.pop();
+                self.walk.note_damaged_checkpoint(lsn);
+                self.next_checkpoint(turn)
+            }
+            Err(NotACheckpoint::Newer(version)) => {
+                Err(Refusal::NewerFormat { file: FileName::Checkpoint(lsn), version: Some(version) })
+            }
+        }
+    }
+
+    fn begin_walk(&mut self, replay_from: Lsn, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        self.walk.begin(replay_from, &self.layout);
+        self.issue_scans(turn);
+        if self.layout.scans().is_empty() { self.finish_walk(turn) } else { Ok(()) }
+    }
+
+    fn issue_scans(&mut self, turn: &mut Turn<'_>) {
+        let scans = self.layout.scans();
+        while self.scans_issued < scans.len()
+            && self.scans_issued < self.walk.scans_absorbed() + SCANS_IN_FLIGHT
+        {
+            let sequence = scans[self.scans_issued];
+            self.scans_issued += 1;
+            let steps = vec![DiskStep::Scan(ScanOrder { file: FileName::Segment(sequence) })];
+            // Two lanes, so that two cores read and verify at once.
+            let lane = if self.scans_issued.is_multiple_of(2) { Lane::Read } else { Lane::Background };
+            turn.disk(Purpose::Recovery(RecoveryOp::Scan(sequence)), request(lane, steps));
+        }
+    }
+
+    fn scanned(
+        &mut self,
+        sequence: SegmentSequence,
+        reply: DiskReply,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Refusal> {
+        self.scans_waiting.push((sequence, reply));
+        while let Some(&next) = self.layout.scans().get(self.walk.scans_absorbed()) {
+            let Some(at) = self.scans_waiting.iter().position(|(sequence, _)| *sequence == next) else {
+                break;
+            };
+            let (_, DiskReply::Scan(scan)) = self.scans_waiting.swap_remove(at) else {
+                unreachable!("a scan was asked for")
+            };
+            self.walk.absorb(next, *scan, &self.layout, &mut self.state, turn)?;
+        }
+        self.issue_scans(turn);
+        if self.walk.scans_absorbed() == self.layout.scans().len() { self.finish_walk(turn) } else { Ok(()) }
+    }
+
+    /// The chain has been walked: decide, and fetch what is to be copied.
+    fn finish_walk(&mut self, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        let identity_epoch = self.identity.as_ref().map(|identity| identity.epoch);
+        self.walk.conclude(&self.layout, &mut self.state, identity_epoch);
+        if self.config.accept_loss_from.is_none() && self.walk.is_damaged() {
+            self.walk.replay_unproven(&mut self.state);
+        }
+        let damage = self.walk.damage(&self.state);
+        match (damage, self.config.accept_loss_from) {
+            (None, None) => {}
+            (None, Some(accepted)) => return Err(Refusal::LossNotNamed { accepted, damage: None }),
+            (Some(damage), None) => return Err(Refusal::Damage(damage)),
+            (Some(damage), Some(accepted)) if damage.from == accepted => self.walk.accept(damage),
+            (Some(damage), Some(accepted)) => {
+                return Err(Refusal::LossNotNamed { accepted, damage: Some(damage.from) });
+            }
+        }
+        let steps = self.walk.tail_reads();
+        turn.disk(Purpose::Recovery(RecoveryOp::Tail), request(Lane::Background, steps));
+        Ok(())
+    }
+}
+
+/// The one reply of a script with one step.
+fn one(result: DiskResult) -> Result<DiskReply, Refusal> {
+    let mut replies = result.map_err(Refusal::Disk)?;
+    Ok(replies.pop().expect("one reply for each step"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,316 @@
+//! The end of recovery: a new segment that begins with what is not proven, made durable before it becomes part of the log.
+
+use alloc::{boxed::Box, format, string::String, string::ToString, vec, vec::Vec};
+
+use bytes::Bytes;
+
+use crate::{
+    limits::{BLOCK_BYTES, LOSS_SKIP_OFFSETS},
+    log::{
+        entry::Entry,
+        group::{GroupHeader, GroupKind, padded_len},
+        identity::Identity,
+        recovery::{Recovered, Recovery, RecoveryOp, request, walk::Unproven},
+        refusal::{Damage, Refusal},
+        scan::ScannedRecord,
+        segment::{SegmentFront, SegmentHeader},
+        writer::{Log, Tail, Writer},
+    },
+    partition::index::Place,
+    port::{DiskError, DiskErrorKind, DiskReply, DiskStep, FileName, Lane, Notice},
+    turn::{Purpose, Turn},
+    units::{Epoch, Lsn, SegmentSequence},
+};
+
+impl Recovery {
+    pub(super) fn rebuild(&mut self, replies: Vec<DiskReply>, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        let mut reads = replies.into_iter().map(|reply| match reply {
+            DiskReply::Bytes(bytes) => bytes,
+            DiskReply::Done | DiskReply::Files(_) | DiskReply::Scan(_) | DiskReply::Batches(_) => {
+                unreachable!("only reads were asked for")
+            }
+        });
+        let served = self.identity.as_ref().map_or(Epoch(0), |identity| identity.epoch);
+        let newest = self.walk.epoch.max(served);
+        if newest.0 >= i32::MAX.cast_unsigned() {
+            return Err(Refusal::EpochsExhausted);
+        }
+        let epoch = Epoch(newest.0 + 1);
+        let cluster_id = self.cluster_id(turn);
+        let mut writer = Writer::new(&self.config, epoch, cluster_id.clone());
+
+        let unproven = self.walk.unproven.take();
+        let copied = match &unproven {
+            Some(unproven) => {
+                let bytes = reads.next().expect("one reply for each step");
+                Some(unproven_bytes(unproven, bytes)?)
+            }
+            None => None,
+        };
+        let torn_bytes = self.walk.torn.map(|_| reads.next().expect("one reply for each step"));
+
+        let first = unproven.as_ref().map_or(self.walk.next, |unproven| unproven.group.header.first);
+        let copied_len = unproven.as_ref().map_or(0, |unproven| unproven.group.header.padded_len());
+        // A smaller --segment-bytes than before must not make the copy impossible.
+        writer.segment_bytes = writer.segment_bytes.max(copied_len + 4 * BLOCK_BYTES);
+        let sequence = self.walk.last.map_or_else(
+            || {
+                if self.walk.accepted.is_some() {
+                    self.layout.first().unwrap_or(SegmentSequence(1))
+                } else {
+                    SegmentSequence(1)
+                }
+            },
+            SegmentSequence::next,
+        );
+        let header = SegmentHeader {
+            sequence,
+            salt: turn.work.random.bits(),
+            first,
+            epoch,
+            previous: if self.walk.last.is_some() { self.walk.link } else { 0 },
+            node_id: self.config.node_id,
+            segment_bytes: writer.segment_bytes,
+            cluster_id: cluster_id.clone(),
+        };
+        let (block, link) = header.encode();
+        let mut tail = Tail {
+            segment: sequence,
+            segment_bytes: writer.segment_bytes,
+            salt: header.salt,
+            position: BLOCK_BYTES,
+            link,
+        };
+        let mut data = vec![Bytes::from(block)];
+        if let (Some(unproven), Some(bytes)) = (unproven, copied) {
+            self.copy_group(&unproven, &bytes, epoch, &mut tail, &mut data);
+        }
+        let next = self.start(epoch, &mut tail, &mut data, turn);
+
+        let mut steps = vec![];
+        self.set_aside(sequence, &mut steps);
+        self.keep_torn(torn_bytes, &mut steps);
+        self.report_loss(epoch, turn, &mut steps);
+        let draft = FileName::SegmentDraft(sequence);
+        steps.push(DiskStep::Create(draft));
+        steps.push(DiskStep::Zero { file: draft, len: u64::from(writer.segment_bytes) });
+        steps.push(DiskStep::Write { file: draft, position: 0, data });
+        steps.push(DiskStep::Sync(draft));
+        steps.push(DiskStep::Rename { from: draft, to: FileName::Segment(sequence) });
+        steps.push(DiskStep::SyncDirectory);
+        self.remove_leftovers(sequence, &mut steps);
+        turn.disk(Purpose::Recovery(RecoveryOp::Rebuild), request(Lane::Background, steps));
+
+        self.tell_verdict(epoch, turn);
+        let first_segment = self.layout.first().filter(|first| *first < sequence).unwrap_or(sequence);
+        self.rebuilt = Some(Box::new(Recovered {
+            state: core::mem::take(&mut self.state),
+            log: Log::new(writer, first_segment, tail, next),
+            cluster_id,
+            checkpoints: self.checkpoints.clone(),
+        }));
+        Ok(())
+    }
+
+    fn cluster_id(&self, turn: &mut Turn<'_>) -> String {
+        let known = self
+            .config
+            .cluster_id
+            .as_deref()
+            .or(self.identity.as_ref().map(|identity| identity.cluster_id.as_str()))
+            .or(self.layout.cluster_id());
+        known.map_or_else(|| turn.work.random.cluster_id(), ToString::to_string)
+    }
+
+    /// The unproven group again, as the first of the new segment: same records, same LSNs, new salt and chain.
+    fn copy_group(
+        &mut self,
+        unproven: &Unproven,
+        bytes: &Bytes,
+        epoch: Epoch,
+        tail: &mut Tail,
+        data: &mut Vec<Bytes>,
+    ) {
+        let old = &unproven.group;
+        let header = GroupHeader {
+            previous: tail.link,
+            salt: tail.salt,
+            synced: old.header.first,
+            epoch,
+            ..old.header
+        };
+        let front_len = header.front_len() as usize;
+        let (front, link) = header.encode_front(&bytes[crate::log::group::GROUP_HEADER_BYTES..front_len]);
+        data.push(Bytes::from(front));
+        data.push(bytes.slice(front_len..));
+        for (lsn, record) in (old.header.first.0..).map(Lsn).zip(&old.records) {
+            let ScannedRecord::Intact { entry, position } = record else {
+                unreachable!("chained groups are intact")
+            };
+            let moved = if *position == 0 { 0 } else { position - old.position + tail.position };
+            let place = Place { segment: tail.segment, position: moved };
+            self.walk.replay_entry(lsn, entry, place, &mut self.state);
+        }
+        for partition in self.state.partitions_mut() {
+            partition.visible = partition.log_end;
+        }
+        tail.link = link;
+        tail.position += header.padded_len();
+    }
+
+    /// The entry with which every start begins.
+    fn start(&mut self, epoch: Epoch, tail: &mut Tail, data: &mut Vec<Bytes>, turn: &Turn<'_>) -> Lsn {
+        let skip_offsets = if self.walk.accepted.is_some() { LOSS_SKIP_OFFSETS } else { 0 };
+        let started = Entry::Started { epoch, at: turn.now.wall, skip_offsets };
+        let mut heads = Vec::new();
+        started.encode_head(&mut heads);
+        let header = GroupHeader {
+            previous: tail.link,
+            salt: tail.salt,
+            first: self.walk.next,
+            records: 1,
+            kind: GroupKind::Data,
+            heads_len: u32::try_from(heads.len()).expect("a short head"),
+            bodies_len: 0,
+            synced: self.walk.next,
+            epoch,
+        };
+        let (front, link) = header.encode_front(&heads);
+        let pad = padded_len(header.heads_len, 0) as usize - front.len();
+        data.push(Bytes::from(front));
+        data.push(Bytes::from(vec![0; pad]));
+        self.state.apply(self.walk.next, &started);
+        tail.link = link;
+        tail.position += header.padded_len();
+        header.upto()
+    }
+
+    /// Segments that an accepted loss gives up: kept, under another name.
+    fn set_aside(&self, sequence: SegmentSequence, steps: &mut Vec<DiskStep>) {
+        if self.walk.accepted.is_none() {
+            return;
+        }
+        for lost in self.layout.sequences().filter(|lost| *lost >= sequence) {
+            let unused = self.layout.get(lost).is_some_and(|segment| segment.front == SegmentFront::Unused);
+            if !unused {
+                steps.push(DiskStep::Rename { from: FileName::Segment(lost), to: FileName::Lost(lost) });
+                steps.push(DiskStep::SyncDirectory);
+            }
+        }
+    }
+
+    fn keep_torn(&self, bytes: Option<Bytes>, steps: &mut Vec<DiskStep>) {
+        if let (Some(torn), Some(bytes)) = (self.walk.torn, bytes) {
+            let file = FileName::Torn(torn.segment);
+            steps.push(DiskStep::Create(file));
+            steps.push(DiskStep::Write { file, position: 0, data: vec![bytes] });
+            steps.push(DiskStep::Sync(file));
+        }
+    }
+
+    fn report_loss(&self, epoch: Epoch, turn: &mut Turn<'_>, steps: &mut Vec<DiskStep>) {
+        let Some(damage) = &self.walk.accepted else { return };
+        let text = loss_report(damage, epoch);
+        turn.tell(Notice::error(text.replace('\n', " ")));
+        let file = FileName::LossReport(epoch);
+        steps.push(DiskStep::Create(file));
+        steps.push(DiskStep::Write { file, position: 0, data: vec![Bytes::from(text.into_bytes())] });
+        steps.push(DiskStep::Sync(file));
+    }
+
+    /// Drafts of earlier attempts, segments below the floor, and checkpoints that know more than the log or cannot be read.
+    fn remove_leftovers(&self, sequence: SegmentSequence, steps: &mut Vec<DiskStep>) {
+        for entry in &self.files {
+            let stale = match entry.file {
+                FileName::SegmentDraft(draft) => draft != sequence,
+                FileName::IdentityDraft | FileName::CheckpointDraft(_) => true,
+                FileName::Checkpoint(lsn) => !self.checkpoints.contains(&lsn),
+                FileName::Identity
+                | FileName::Segment(_)
+                | FileName::Torn(_)
+                | FileName::Lost(_)
+                | FileName::LossReport(_) => false,
+            };
+            if stale {
+                steps.push(DiskStep::Remove(entry.file));
+            }
+        }
+    }
+
+    fn tell_verdict(&self, epoch: Epoch, turn: &mut Turn<'_>) {
+        let took = turn.now.mono.since(self.started.expect("set at the first completion"));
+        let took_ms = took.as_millis();
+        let segments = self.walk.scans_absorbed();
+        let verdict = match (&self.walk.torn, self.walk.last) {
+            (Some(torn), _) => format!(
+                "torn unacknowledged tail cut at byte {} of {} ({} bytes kept in {})",
+                torn.from,
+                FileName::Segment(torn.segment),
+                torn.upto - torn.from,
+                FileName::Torn(torn.segment)
+            ),
+            (None, None) => String::from("new log"),
+            (None, Some(_)) if self.walk.ended_sealed() => String::from("clean end"),
+            (None, Some(_)) => String::from("end without a closing seal, nothing torn"),
+        };
+        turn.tell(Notice::info(format!(
+            "recovery: {verdict}; {} records in {segments} segments verified in {took_ms} ms; epoch {epoch}, next LSN {}",
+            self.walk.records,
+            self.walk.next.plus(1),
+        )));
+    }
+
+    pub(super) fn write_identity(&mut self, turn: &mut Turn<'_>) {
+        let rebuilt = self.rebuilt.as_ref().expect("the identity is written behind the new segment");
+        let identity = Identity {
+            node_id: self.config.node_id,
+            epoch: rebuilt.state.epoch,
+            cluster_id: rebuilt.cluster_id.clone(),
+        };
+        let steps = vec![
+            DiskStep::Create(FileName::IdentityDraft),
+            DiskStep::Write {
+                file: FileName::IdentityDraft,
+                position: 0,
+                data: vec![Bytes::from(identity.encode())],
+            },
+            DiskStep::Sync(FileName::IdentityDraft),
+            DiskStep::Rename { from: FileName::IdentityDraft, to: FileName::Identity },
+            DiskStep::SyncDirectory,
+        ];
+        turn.disk(Purpose::Recovery(RecoveryOp::Identity), request(Lane::Background, steps));
+    }
+}
+
+/// The bytes must still be those that were scanned: what was read once may read differently from a bad disk.
+fn unproven_bytes(unproven: &Unproven, bytes: Bytes) -> Result<Bytes, Refusal> {
+    let rescanned = GroupHeader::decode_front(&bytes);
+    let same_front = rescanned == Some((unproven.group.header, unproven.group.link));
+    let same_bodies = unproven.group.records.iter().all(|record| match record {
+        ScannedRecord::Intact { entry: Entry::Append(append), position } => {
+            let from = (position - unproven.group.position) as usize;
+            bytes.get(from..from + append.body_len() as usize).is_some_and(|body| {
+                crate::wire::batch::verify_stored(body, append.header.base_offset) == Ok(append.header)
+            })
+        }
+        ScannedRecord::Intact { .. } => true,
+        ScannedRecord::Damaged(_) => false,
+    });
+    if same_front && same_bodies && bytes.len() == unproven.group.header.padded_len() as usize {
+        Ok(bytes)
+    } else {
+        Err(Refusal::Disk(DiskError {
+            kind: DiskErrorKind::Damaged,
+            file: Some(FileName::Segment(unproven.segment)),
+            detail: format!("bytes from {} read differently the second time", unproven.group.position),
+        }))
+    }
+}
+
+fn loss_report(damage: &Damage, epoch: Epoch) -> String {
+    format!(
+        "Loss accepted by --accept-loss-from-lsn {}, beginning epoch {epoch}.\n{damage}Everything from that LSN on was \
+         given up. Offsets of every partition go on {LOSS_SKIP_OFFSETS} higher.\n",
+        damage.from
+    )
+}

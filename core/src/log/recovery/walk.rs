@@ -1,0 +1,445 @@
+//! The walk along the chain, segment by segment: replay what counts, notice where and how it ends.
+
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
+
+use crate::{
+    limits::BLOCK_BYTES,
+    log::{
+        entry::Entry,
+        group::GroupKind,
+        recovery::layout::Layout,
+        refusal::{Damage, DamagedRange, Refusal},
+        scan::{ScannedGroup, ScannedRecord, SegmentScan},
+        segment::SegmentFront,
+    },
+    partition::index::Place,
+    port::{DiskStep, FileName, Notice},
+    state::State,
+    turn::Turn,
+    units::{Epoch, Lsn, Offset, PartitionId, SegmentSequence},
+};
+
+/// The last group of the chain, if nothing younger proves that it was synced: it is copied before it is trusted.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Unproven {
+    pub(super) segment: SegmentSequence,
+    pub(super) group: ScannedGroup,
+}
+
+/// Bytes behind the end that were never acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TornTail {
+    pub(super) segment: SegmentSequence,
+    pub(super) from: u32,
+    pub(super) upto: u32,
+}
+
+/// Where the walk is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Walk {
+    absorbed: usize,
+    replay_from: Lsn,
+    /// LSN behind the last record that counts, the unproven group's included.
+    pub(super) next: Lsn,
+    /// Link of the last group that counts and is proven.
+    pub(super) link: u32,
+    /// The last segment that belongs to the chain.
+    pub(super) last: Option<SegmentSequence>,
+    last_kind: Option<GroupKind>,
+    pub(super) unproven: Option<Unproven>,
+    pub(super) torn: Option<TornTail>,
+    pub(super) epoch: Epoch,
+    pub(super) records: u64,
+    damaged_from: Option<Lsn>,
+    causes: Vec<String>,
+    /// First LSN behind the damage that is intact.
+    intact_from: Option<Lsn>,
+    intact_behind: u64,
+    /// By partition: damaged batches that can be named, and the first intact offset behind the damage.
+    named: BTreeMap<PartitionId, Offset>,
+    resumes: BTreeMap<PartitionId, Offset>,
+    known_lsn: Lsn,
+    pub(super) accepted: Option<Damage>,
+}
+
+impl Walk {
+    /// A checkpoint that cannot be read still proves by its name that the log went that far.
+    pub(super) fn note_damaged_checkpoint(&mut self, lsn: Lsn) {
+        self.known_lsn = self.known_lsn.max(lsn);
+    }
+
+    pub(super) fn begin(&mut self, replay_from: Lsn, layout: &Layout) {
+        self.replay_from = replay_from;
+        self.known_lsn = self.known_lsn.max(replay_from);
+        self.next = replay_from;
+        let Some((first, header, link)) = layout.begun().next() else {
+            if replay_from > Lsn(0) {
+                self.hurt(Lsn(0), String::from("there is a checkpoint, but no log segment"));
+            }
+            return;
+        };
+        if header.first > replay_from {
+            self.hurt(
+                replay_from,
+                format!("the log begins only at LSN {} ({})", header.first, FileName::Segment(first)),
+            );
+            self.intact_from = Some(header.first);
+        }
+        self.next = header.first;
+        self.link = link;
+        if layout.first() != Some(first) {
+            let oldest = layout.first().expect("there is one that was begun");
+            self.hurt(
+                header.first.min(replay_from),
+                format!("the header of {} is damaged", FileName::Segment(oldest)),
+            );
+        }
+    }
+
+    pub(super) fn scans_absorbed(&self) -> usize {
+        self.absorbed
+    }
+
+    fn hurt(&mut self, from: Lsn, cause: String) {
+        self.damaged_from.get_or_insert(from);
+        self.causes.push(cause);
+    }
+
+    /// One segment, in order.
+    pub(super) fn absorb(
+        &mut self,
+        sequence: SegmentSequence,
+        scan: SegmentScan,
+        layout: &Layout,
+        state: &mut State,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Refusal> {
+        self.absorbed += 1;
+        if scan.groups.iter().any(|group| !group.is_readable()) {
+            return Err(Refusal::NewerFormat { file: FileName::Segment(sequence), version: None });
+        }
+        match &scan.front {
+            SegmentFront::Begun(header, link) => {
+                self.epoch = self.epoch.max(header.epoch);
+                if header.sequence != sequence {
+                    self.hurt(
+                        self.next,
+                        format!("{} holds segment {}", FileName::Segment(sequence), header.sequence),
+                    );
+                }
+                if self.damaged_from.is_none() && (self.last.is_none() || self.next == header.first) {
+                    self.link = *link;
+                    self.last = Some(sequence);
+                    self.absorb_begun(sequence, &scan, header.segment_bytes, layout, state, turn);
+                } else {
+                    if self.damaged_from.is_none() {
+                        self.hurt(self.next, format!("{} does not follow", FileName::Segment(sequence)));
+                    }
+                    self.absorb_behind_damage(&scan.groups);
+                }
+            }
+            SegmentFront::Unused | SegmentFront::Newer(_) | SegmentFront::Damaged => {
+                self.absorb_unbegun(sequence, &scan, layout);
+            }
+        }
+        Ok(())
+    }
+
+    fn absorb_begun(
+        &mut self,
+        sequence: SegmentSequence,
+        scan: &SegmentScan,
+        made_bytes: u32,
+        layout: &Layout,
+        state: &mut State,
+        turn: &mut Turn<'_>,
+    ) {
+        let file = FileName::Segment(sequence);
+        let target = layout.begun_after(sequence).map(|next| (next.first, next.previous));
+        self.last_kind = None;
+        let mut counted = 0;
+        for group in &scan.groups[..scan.chained] {
+            if target.is_some_and(|(first, _)| group.header.upto() > first) {
+                break;
+            }
+            counted += 1;
+            self.next = group.header.upto();
+            self.last_kind = Some(group.header.kind);
+            self.epoch = self.epoch.max(group.header.epoch);
+            if target.is_none() && counted == scan.chained && group.header.kind == GroupKind::Data {
+                self.unproven = Some(Unproven { segment: sequence, group: group.clone() });
+                break;
+            }
+            self.link = group.link;
+            self.replay(sequence, group, state);
+        }
+        match target {
+            Some((first, _)) if self.next < first => {
+                self.hurt(self.next, format!("{} breaks at byte {}", file, scan.end));
+                self.absorb_behind_damage(&scan.groups[counted..]);
+                let beyond = first;
+                self.intact_from = Some(self.intact_from.map_or(beyond, |known| known.min(beyond)));
+            }
+            Some((_, link)) if self.link != link => turn.tell(Notice::warn(format!(
+                "{file}: a group without records is damaged near byte {}; no record is",
+                scan.end
+            ))),
+            Some(_) => {}
+            None => self.absorb_last(sequence, scan, made_bytes),
+        }
+    }
+
+    /// The chain ends in this segment, or in the one behind it.
+    fn absorb_last(&mut self, sequence: SegmentSequence, scan: &SegmentScan, made_bytes: u32) {
+        let file = FileName::Segment(sequence);
+        let behind = &scan.groups[scan.chained..];
+        if let Some(witness) = self.witness(behind) {
+            self.hurt(
+                self.next,
+                format!(
+                    "{file} breaks at byte {}, but the group at byte {} proves that more was synced",
+                    scan.end, witness.position
+                ),
+            );
+            self.absorb_behind_damage(behind);
+            return;
+        }
+        if scan.file_len < u64::from(made_bytes) && self.last_kind != Some(GroupKind::SealStop) {
+            self.hurt(
+                self.next,
+                format!(
+                    "{file} has {} bytes of {made_bytes}; what was in the rest is not known",
+                    scan.file_len
+                ),
+            );
+            return;
+        }
+        if scan.dirty_upto > scan.end {
+            self.torn = Some(TornTail { segment: sequence, from: scan.end, upto: scan.dirty_upto });
+        }
+    }
+
+    /// A group that proves that more than the chain was synced.
+    fn witness<'a>(&self, groups: &'a [ScannedGroup]) -> Option<&'a ScannedGroup> {
+        groups.iter().find(|group| group.header.synced > self.next || group.is_intact())
+    }
+
+    /// A segment without a readable header, behind the last that was begun, or in a place where there must be one.
+    fn absorb_unbegun(&mut self, sequence: SegmentSequence, scan: &SegmentScan, layout: &Layout) {
+        let file = FileName::Segment(sequence);
+        if layout.begun_after(sequence).is_some() {
+            if self.last.is_some() {
+                self.hurt(self.next, format!("the header of {file} is damaged"));
+            }
+            self.absorb_behind_damage(&scan.groups);
+            return;
+        }
+        let rolled = self.last_kind == Some(GroupKind::SealRoll);
+        let proof = scan.groups.iter().find(|group| group.header.synced > self.next || !rolled);
+        if proof.is_some() {
+            self.hurt(
+                self.next,
+                format!("the header of {file} is damaged, and it holds groups that were synced"),
+            );
+            self.absorb_behind_damage(&scan.groups);
+        } else if rolled && self.damaged_from.is_none() && scan.dirty_upto > BLOCK_BYTES {
+            self.torn = Some(TornTail { segment: sequence, from: 0, upto: scan.dirty_upto });
+        }
+    }
+
+    fn replay(&mut self, segment: SegmentSequence, group: &ScannedGroup, state: &mut State) {
+        for (lsn, record) in (group.header.first.0..).map(Lsn).zip(&group.records) {
+            let ScannedRecord::Intact { entry, position } = record else {
+                unreachable!("chained groups are intact")
+            };
+            self.replay_entry(lsn, entry, Place { segment, position: *position }, state);
+        }
+    }
+
+    /// One record takes effect. Below the checkpoint the state knows it already; only its place is new.
+    pub(super) fn replay_entry(&mut self, lsn: Lsn, entry: &Entry, place: Place, state: &mut State) {
+        self.records += 1;
+        if let Entry::Started { epoch, .. } = entry {
+            self.epoch = self.epoch.max(*epoch);
+        }
+        if lsn >= self.replay_from {
+            state.apply(lsn, entry);
+        }
+        if let Entry::Append(append) = entry
+            && let Some(partition) = state.partition_mut(append.partition)
+            && append.header.last_offset() >= partition.log_start
+        {
+            partition.batches.push(append, place);
+        }
+    }
+
+    /// Groups that do not count any more, for the report only.
+    fn absorb_behind_damage(&mut self, groups: &[ScannedGroup]) {
+        for group in groups {
+            self.epoch = self.epoch.max(group.header.epoch);
+            if group.is_intact() && group.header.first >= self.next {
+                let first = group.header.first;
+                self.intact_from = Some(self.intact_from.map_or(first, |known| known.min(first)));
+                self.intact_behind += u64::from(group.header.records);
+            }
+            for record in &group.records {
+                match record {
+                    ScannedRecord::Damaged(head) => {
+                        self.named.entry(head.partition).or_insert(head.base_offset);
+                    }
+                    ScannedRecord::Intact { entry: Entry::Append(append), .. } => {
+                        let base = append.header.base_offset;
+                        if group.is_intact() {
+                            self.resumes.entry(append.partition).or_insert(base);
+                        } else {
+                            self.named.entry(append.partition).or_insert(base);
+                        }
+                    }
+                    ScannedRecord::Intact { .. } => {}
+                }
+            }
+        }
+    }
+
+    /// Everything has been scanned: what do the other witnesses say?
+    pub(super) fn conclude(&mut self, layout: &Layout, state: &mut State, identity_epoch: Option<Epoch>) {
+        self.epoch = self.epoch.max(state.epoch);
+        let floor = state.log_floor.max(SegmentSequence(1));
+        if let Some(first) = layout.first().filter(|first| *first > floor) {
+            self.hurt(
+                Lsn(0),
+                format!(
+                    "the log must begin with {}, the oldest is {}",
+                    FileName::Segment(floor),
+                    FileName::Segment(first)
+                ),
+            );
+            self.damaged_from = Some(Lsn(0));
+        }
+        let mut hole_from = layout.first();
+        while let Some(hole) = hole_from.and_then(|from| layout.hole_after(from)) {
+            self.hurt(self.next, format!("{} is missing", FileName::Segment(hole)));
+            hole_from = layout.sequences().find(|later| *later > hole);
+        }
+        if self.damaged_from.is_none() {
+            self.expect_successor(layout);
+        }
+        if self.known_lsn > self.next {
+            self.hurt(
+                self.next,
+                format!("a checkpoint was made at LSN {}, the log ends before it", self.known_lsn),
+            );
+        }
+        let started = self.unproven_epoch().max(self.epoch);
+        if let Some(served) = identity_epoch
+            && served > started
+        {
+            self.hurt(
+                self.next,
+                format!("this directory has served in epoch {served}, the log ends in epoch {started}"),
+            );
+        }
+        for partition in state.partitions_mut() {
+            partition.visible = partition.log_end;
+        }
+    }
+
+    pub(super) fn ended_sealed(&self) -> bool {
+        self.last_kind == Some(GroupKind::SealStop)
+    }
+
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged_from.is_some()
+    }
+
+    /// For a report of what is damaged: the last group of the chain is not.
+    pub(super) fn replay_unproven(&mut self, state: &mut State) {
+        if let Some(Unproven { segment, group }) = self.unproven.take() {
+            self.replay(segment, &group, state);
+        }
+    }
+
+    fn unproven_epoch(&self) -> Epoch {
+        self.unproven.as_ref().map_or(Epoch(0), |unproven| unproven.group.header.epoch)
+    }
+
+    /// Behind a roll seal there is a file that was prepared in full before the seal was written.
+    fn expect_successor(&mut self, layout: &Layout) {
+        let (Some(last), Some(GroupKind::SealRoll)) = (self.last, self.last_kind) else { return };
+        let made = layout.get(last).map_or(0, |segment| match &segment.front {
+            SegmentFront::Begun(header, _) => u64::from(header.segment_bytes),
+            SegmentFront::Unused | SegmentFront::Newer(_) | SegmentFront::Damaged => 0,
+        });
+        let file = FileName::Segment(last.next());
+        match layout.get(last.next()) {
+            None => self.hurt(
+                self.next,
+                format!("{file} is missing: the segment before it says that the log goes on"),
+            ),
+            Some(next) if next.len < made => {
+                self.hurt(self.next, format!("{file} has {} bytes, less than it was made with", next.len));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// What is damaged, named by partitions.
+    pub(super) fn damage(&self, state: &State) -> Option<Damage> {
+        let from = self.damaged_from?;
+        let mut partitions = Vec::new();
+        for partition in state.partitions() {
+            let name = state.topic(partition.topic).map_or("?", |topic| topic.name());
+            let resumes = self.resumes.get(&partition.id).copied();
+            let first_bad = self.named.get(&partition.id).copied().unwrap_or(partition.log_end);
+            if resumes.is_some_and(|resumes| resumes <= first_bad) {
+                continue;
+            }
+            partitions.push(DamagedRange {
+                topic: name.to_string(),
+                partition: partition.index,
+                from: first_bad,
+                upto: resumes,
+            });
+        }
+        Some(Damage {
+            from,
+            upto: self.intact_from.filter(|upto| *upto > from),
+            causes: self.causes.clone(),
+            partitions,
+            intact_behind: self.intact_behind,
+            epoch: self.epoch,
+        })
+    }
+
+    /// The operator gives up what is damaged and everything behind it.
+    pub(super) fn accept(&mut self, damage: Damage) {
+        self.torn = None;
+        self.accepted = Some(damage);
+    }
+
+    /// Reads of what is to be copied: the unproven group, then the torn tail.
+    pub(super) fn tail_reads(&self) -> Vec<DiskStep> {
+        let mut steps = vec![];
+        if let Some(Unproven { segment, group }) = &self.unproven {
+            steps.push(DiskStep::ReadAt {
+                file: FileName::Segment(*segment),
+                position: u64::from(group.position),
+                len: group.header.padded_len(),
+            });
+        }
+        if let Some(torn) = &self.torn {
+            steps.push(DiskStep::ReadAt {
+                file: FileName::Segment(torn.segment),
+                position: u64::from(torn.from),
+                len: torn.upto - torn.from,
+            });
+        }
+        steps
+    }
+}

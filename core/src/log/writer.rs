@@ -1,0 +1,494 @@
+//! The live end of the log: staging, group commit with one write in flight, rolling, markers, the closing seal.
+//!
+//! While a write is in flight, what is staged gathers and becomes the next group: no linger, lowest latency when idle,
+//! largest groups when busy. `durable <= staged end`; nothing is told to anyone before `durable` has passed it.
+//! Any failure of a log write or sync is a [`Fault`]: the process ends and the next start recovers.
+
+use alloc::{collections::VecDeque, string::String, vec, vec::Vec};
+
+use bytes::Bytes;
+
+use crate::{
+    config::Config,
+    limits::{BLOCK_BYTES, GROUP_RECORDS_MAX, MARKER_DELAY, SPARE_SEGMENTS},
+    log::{
+        entry::{APPEND_HEAD_BYTES, Append, Entry},
+        group::{GroupHeader, GroupKind, padded_len},
+        segment::SegmentHeader,
+    },
+    partition::index::Place,
+    port::{DiskError, DiskRequest, DiskResult, DiskStep, Fault, FileName, Lane, Notice},
+    turn::{Purpose, Timer, Turn},
+    units::{Epoch, Instant, Lsn, SegmentSequence},
+};
+
+/// Where the next group goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// The segment in use.
+    pub segment: SegmentSequence,
+    /// Its size in bytes.
+    pub segment_bytes: u32,
+    /// Its salt.
+    pub salt: u64,
+    /// First byte of the next group.
+    pub position: u32,
+    /// Link of the last group.
+    pub link: u32,
+}
+
+/// Who writes: goes into every header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writer {
+    /// The epoch of this start.
+    pub epoch: Epoch,
+    /// The node.
+    pub node_id: i32,
+    /// The cluster.
+    pub cluster_id: String,
+    /// Size of new segments.
+    pub segment_bytes: u32,
+    /// Largest group.
+    pub group_bytes_max: u32,
+}
+
+impl Writer {
+    /// The writer of this start.
+    #[must_use]
+    pub fn new(config: &Config, epoch: Epoch, cluster_id: String) -> Writer {
+        Writer {
+            epoch,
+            node_id: config.node_id,
+            cluster_id,
+            segment_bytes: config.segment_bytes,
+            group_bytes_max: config.group_bytes_max(),
+        }
+    }
+}
+
+/// A staged record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Staged {
+    /// Its number.
+    pub lsn: Lsn,
+    /// What it says.
+    pub entry: Entry,
+    /// Record bytes of an append, behind the batch header; empty for others.
+    pub records: Bytes,
+    head_len: u32,
+}
+
+/// A record that has become durable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// As it was staged.
+    pub staged: Staged,
+    /// Where its body is; of no meaning without one.
+    pub place: Place,
+    /// The encoded batch header of an append.
+    pub batch_header: Bytes,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Writing {
+    records: Vec<Written>,
+    upto: Lsn,
+    synced: Lsn,
+    kind: GroupKind,
+    tail: Tail,
+}
+
+/// The live end of the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    writer: Writer,
+    first_segment: SegmentSequence,
+    tail: Tail,
+    staged: VecDeque<Staged>,
+    next: Lsn,
+    durable: Lsn,
+    /// What the newest durable group says is synced. Behind `durable`: a marker is owed.
+    told: Lsn,
+    writing: Option<Writing>,
+    marker_due: Option<Instant>,
+    spares: VecDeque<SegmentSequence>,
+    preparing: bool,
+    prepare_failures: u32,
+    next_spare: SegmentSequence,
+    closing: bool,
+    sealed: bool,
+}
+
+fn front_bytes(header: &GroupHeader, heads: &[u8]) -> (Bytes, u32) {
+    let (front, link) = header.encode_front(heads);
+    (Bytes::from(front), link)
+}
+
+fn padding(len: usize) -> Bytes {
+    static ZEROS: [u8; BLOCK_BYTES as usize] = [0; BLOCK_BYTES as usize];
+    Bytes::from_static(&ZEROS[..len])
+}
+
+/// A group without records, as one block.
+fn empty_group(header: &GroupHeader) -> (Vec<Bytes>, u32) {
+    let (front, link) = front_bytes(header, &[]);
+    let pad = padding(BLOCK_BYTES as usize - front.len());
+    (vec![front, pad], link)
+}
+
+impl Log {
+    /// The log as recovery left it: everything below `next` is durable at or before `tail`.
+    #[must_use]
+    pub fn new(writer: Writer, first_segment: SegmentSequence, tail: Tail, next: Lsn) -> Log {
+        Log {
+            writer,
+            first_segment,
+            next_spare: tail.segment.next(),
+            tail,
+            staged: VecDeque::new(),
+            next,
+            durable: next,
+            told: Lsn(0),
+            writing: None,
+            marker_due: None,
+            spares: VecDeque::new(),
+            preparing: false,
+            prepare_failures: 0,
+            closing: false,
+            sealed: false,
+        }
+    }
+
+    /// LSN behind the last staged record.
+    #[must_use]
+    pub fn staged_upto(&self) -> Lsn {
+        self.next
+    }
+
+    /// Everything below is durable.
+    #[must_use]
+    pub fn durable(&self) -> Lsn {
+        self.durable
+    }
+
+    /// The segment in use.
+    #[must_use]
+    pub fn segment(&self) -> SegmentSequence {
+        self.tail.segment
+    }
+
+    /// The oldest segment that is still there.
+    #[must_use]
+    pub fn first_segment(&self) -> SegmentSequence {
+        self.first_segment
+    }
+
+    /// Whether new records may be staged: not when the disk could not give the segment after this one.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        !self.closing && (self.prepare_failures == 0 || !self.spares.is_empty())
+    }
+
+    /// Whether the closing seal is durable.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// Gives the entry its place in the order of everything. Durable later: see [`Log::durable`].
+    pub fn stage(&mut self, entry: Entry, records: Bytes) -> Lsn {
+        assert!(!self.closing, "nothing is staged behind the seal");
+        let head_len = if matches!(entry, Entry::Append(_)) {
+            APPEND_HEAD_BYTES
+        } else {
+            let mut head = Vec::new();
+            entry.encode_head(&mut head);
+            head.len()
+        };
+        let lsn = self.next;
+        self.next = lsn.plus(1);
+        let head_len = u32::try_from(head_len).expect("heads are below 64 KiB");
+        self.staged.push_back(Staged { lsn, entry, records, head_len });
+        lsn
+    }
+
+    /// Asks for the seal once everything staged is durable. Nothing may be staged afterwards.
+    pub fn close(&mut self) {
+        self.closing = true;
+    }
+
+    /// At the end of a turn: starts what can be started.
+    pub fn advance(&mut self, turn: &mut Turn<'_>) {
+        self.prepare(turn);
+        if self.writing.is_some() || self.sealed {
+            return;
+        }
+        if !self.staged.is_empty() {
+            self.write_data(turn);
+        } else if self.closing {
+            self.write_empty(GroupKind::SealStop, turn);
+        } else if self.told < self.durable && self.marker_due.is_none() && self.room() >= 2 * BLOCK_BYTES {
+            let due = turn.now.mono.after(MARKER_DELAY);
+            self.marker_due = Some(due);
+            turn.at(due, Timer::Marker);
+        }
+    }
+
+    /// The marker timer fired.
+    pub fn marker_due(&mut self, turn: &mut Turn<'_>) {
+        self.marker_due = None;
+        if self.writing.is_none() && self.staged.is_empty() && !self.closing && self.told < self.durable {
+            self.write_empty(GroupKind::Marker, turn);
+        }
+    }
+
+    /// Bytes left for groups in this segment, the seal's block included.
+    fn room(&self) -> u32 {
+        self.tail.segment_bytes - self.tail.position
+    }
+
+    fn write_empty(&mut self, kind: GroupKind, turn: &mut Turn<'_>) {
+        let (data, link) = empty_group(&self.header(kind, &self.tail, 0, 0, 0));
+        let file = FileName::Segment(self.tail.segment);
+        let steps = vec![
+            DiskStep::Write { file, position: u64::from(self.tail.position), data },
+            DiskStep::Sync(file),
+        ];
+        let tail = Tail { position: self.tail.position + BLOCK_BYTES, link, ..self.tail.clone() };
+        self.issue(
+            Writing { records: Vec::new(), upto: self.durable, synced: self.durable, kind, tail },
+            steps,
+            turn,
+        );
+    }
+
+    fn header(
+        &self,
+        kind: GroupKind,
+        tail: &Tail,
+        records: u32,
+        heads_len: u32,
+        bodies_len: u32,
+    ) -> GroupHeader {
+        GroupHeader {
+            previous: tail.link,
+            salt: tail.salt,
+            first: self.durable,
+            records,
+            kind,
+            heads_len,
+            bodies_len,
+            synced: self.durable,
+            epoch: self.writer.epoch,
+        }
+    }
+
+    fn issue(&mut self, writing: Writing, steps: Vec<DiskStep>, turn: &mut Turn<'_>) {
+        assert!(self.writing.is_none(), "one log write in flight");
+        if let Some(due) = self.marker_due.take() {
+            turn.cancel(due, Timer::Marker);
+        }
+        self.writing = Some(writing);
+        turn.disk(Purpose::LogWrite, DiskRequest { lane: Lane::Log, steps });
+    }
+
+    /// How many staged records fit into `bytes`, with the bytes of their heads and bodies.
+    fn fitting(&self, bytes: u32) -> (usize, u32, u32) {
+        let (mut count, mut heads, mut bodies) = (0, 0, 0);
+        for staged in self.staged.iter().take(GROUP_RECORDS_MAX as usize) {
+            let body = staged.entry.body_len();
+            if padded_len(heads + staged.head_len, bodies + body) > bytes {
+                break;
+            }
+            count += 1;
+            heads += staged.head_len;
+            bodies += body;
+        }
+        (count, heads, bodies)
+    }
+
+    fn write_data(&mut self, turn: &mut Turn<'_>) {
+        let here = self.writer.group_bytes_max.min(self.room() - BLOCK_BYTES);
+        let mut steps = Vec::new();
+        let mut data = Vec::new();
+        let (mut count, mut heads_len, mut bodies_len) = self.fitting(here);
+        let (tail, write_at) = if count > 0 {
+            (self.tail.clone(), self.tail.position)
+        } else {
+            let Some(next) = self.spares.pop_front() else { return };
+            let tail = self.roll(next, &mut steps, &mut data, turn);
+            (count, heads_len, bodies_len) = self.fitting(self.writer.group_bytes_max);
+            assert!(count > 0, "each record is checked to fit into a group when it is accepted");
+            (tail, 0)
+        };
+        let header = self.header(
+            GroupKind::Data,
+            &tail,
+            u32::try_from(count).expect("bounded by GROUP_RECORDS_MAX"),
+            heads_len,
+            bodies_len,
+        );
+        let (records, link) = self.gather(count, &header, &tail, &mut data);
+        let len = header.padded_len();
+        let pad = (len - header.front_len() - bodies_len) as usize;
+        data.push(padding(pad));
+        let file = FileName::Segment(tail.segment);
+        steps.push(DiskStep::Write { file, position: u64::from(write_at), data });
+        steps.push(DiskStep::Sync(file));
+        let upto = header.upto();
+        let tail = Tail { position: tail.position + len, link, ..tail };
+        assert!(tail.position + BLOCK_BYTES <= tail.segment_bytes, "room for the seal is kept");
+        self.issue(
+            Writing { records, upto, synced: header.synced, kind: GroupKind::Data, tail },
+            steps,
+            turn,
+        );
+    }
+
+    /// Seals the segment in use and puts the header of the next in front of the group to be written there.
+    fn roll(
+        &mut self,
+        next: SegmentSequence,
+        steps: &mut Vec<DiskStep>,
+        data: &mut Vec<Bytes>,
+        turn: &mut Turn<'_>,
+    ) -> Tail {
+        let (seal, seal_link) = empty_group(&self.header(GroupKind::SealRoll, &self.tail, 0, 0, 0));
+        let old = FileName::Segment(self.tail.segment);
+        // The old segment is synced before the new one is begun: its last groups must not be younger than the link to them.
+        steps.push(DiskStep::Write { file: old, position: u64::from(self.tail.position), data: seal });
+        steps.push(DiskStep::Sync(old));
+        let header = SegmentHeader {
+            sequence: next,
+            salt: turn.work.random.bits(),
+            first: self.durable,
+            epoch: self.writer.epoch,
+            previous: seal_link,
+            node_id: self.writer.node_id,
+            segment_bytes: self.writer.segment_bytes,
+            cluster_id: self.writer.cluster_id.clone(),
+        };
+        let (block, link) = header.encode();
+        data.push(Bytes::from(block));
+        Tail {
+            segment: next,
+            segment_bytes: header.segment_bytes,
+            salt: header.salt,
+            position: BLOCK_BYTES,
+            link,
+        }
+    }
+
+    /// Moves `count` staged records into the gather list.
+    fn gather(
+        &mut self,
+        count: usize,
+        header: &GroupHeader,
+        tail: &Tail,
+        data: &mut Vec<Bytes>,
+    ) -> (Vec<Written>, u32) {
+        let mut heads = Vec::with_capacity(header.heads_len as usize);
+        let mut records = Vec::with_capacity(count);
+        let mut position = tail.position + header.front_len();
+        let front_at = data.len();
+        data.push(Bytes::new());
+        for staged in self.staged.drain(..count) {
+            staged.entry.encode_head(&mut heads);
+            let place = Place { segment: tail.segment, position };
+            let mut batch_header = Bytes::new();
+            if let Entry::Append(append) = &staged.entry {
+                batch_header = Bytes::copy_from_slice(&append.header.encode());
+                data.push(batch_header.clone());
+                data.push(staged.records.clone());
+                position += append.body_len();
+            }
+            records.push(Written { staged, place, batch_header });
+        }
+        let (front, link) = front_bytes(header, &heads);
+        data[front_at] = front;
+        (records, link)
+    }
+
+    /// The log write has come to its end. Gives what is durable now, in order.
+    ///
+    /// # Errors
+    /// The write failed: the process must end.
+    pub fn written(&mut self, result: DiskResult) -> Result<Vec<Written>, Fault> {
+        let writing = self.writing.take().expect("a log write completes once");
+        result.map_err(Fault::LogWrite)?;
+        assert!(
+            self.durable <= writing.upto && writing.upto <= self.next,
+            "durable moves forward, up to what is staged"
+        );
+        self.durable = writing.upto;
+        self.told = writing.synced;
+        self.tail = writing.tail;
+        self.sealed = writing.kind == GroupKind::SealStop;
+        Ok(writing.records)
+    }
+
+    fn prepare(&mut self, turn: &mut Turn<'_>) {
+        if self.preparing || self.closing || self.spares.len() >= SPARE_SEGMENTS {
+            return;
+        }
+        self.preparing = true;
+        let file = FileName::Segment(self.next_spare);
+        let steps = vec![
+            DiskStep::Create(file),
+            DiskStep::Zero { file, len: u64::from(self.writer.segment_bytes) },
+            DiskStep::Sync(file),
+            DiskStep::SyncDirectory,
+        ];
+        turn.disk(Purpose::Spare(self.next_spare), DiskRequest { lane: Lane::Background, steps });
+    }
+
+    /// A segment has been prepared, or not.
+    pub fn prepared(&mut self, segment: SegmentSequence, result: Result<(), DiskError>, turn: &mut Turn<'_>) {
+        assert_eq!(segment, self.next_spare, "segments are prepared one at a time, in order");
+        match result {
+            Ok(()) => {
+                if self.prepare_failures > 0 {
+                    turn.tell(Notice::info(String::from("the disk gives log segments again")));
+                }
+                self.preparing = false;
+                self.prepare_failures = 0;
+                self.spares.push_back(segment);
+                self.next_spare = segment.next();
+            }
+            Err(error) => {
+                // The same name is created anew next time, so nothing of the failed attempt is trusted.
+                self.prepare_failures += 1;
+                let wait = core::time::Duration::from_secs(1 << self.prepare_failures.min(5));
+                turn.tell(Notice::warn(alloc::format!(
+                    "cannot prepare a log segment: {error}; {} spare left, next try in {wait:?}{}",
+                    self.spares.len(),
+                    if self.accepts() { "" } else { "; refusing writes until then" }
+                )));
+                turn.at(turn.now.mono.after(wait), Timer::Spare);
+            }
+        }
+    }
+
+    /// The time to try again has come.
+    pub fn retry_prepare(&mut self) {
+        self.preparing = false;
+    }
+
+    /// Removes the segments in front of `floor`, oldest first, each durably before the next: an undone removal then
+    /// never leaves a hole.
+    pub fn trim(&mut self, floor: SegmentSequence, steps: &mut Vec<DiskStep>) {
+        assert!(floor <= self.tail.segment, "the segment in use stays");
+        while self.first_segment < floor {
+            steps.push(DiskStep::Remove(FileName::Segment(self.first_segment)));
+            steps.push(DiskStep::SyncDirectory);
+            self.first_segment = self.first_segment.next();
+        }
+    }
+}
+
+/// Whether an append of that many bytes fits into a group.
+#[must_use]
+pub fn fits(append: &Append, config: &Config) -> bool {
+    let head = u32::try_from(APPEND_HEAD_BYTES).expect("small");
+    padded_len(head, append.body_len()) <= config.group_bytes_max()
+}

@@ -1,0 +1,129 @@
+//! Where the visible batches of a partition are in the log: 32 bytes for each batch, in offset order.
+
+use alloc::collections::VecDeque;
+
+use crate::{
+    log::entry::Append,
+    port::BatchAt,
+    units::{Offset, SegmentSequence, Timestamp},
+};
+
+/// Where the body of a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The segment.
+    pub segment: SegmentSequence,
+    /// First byte in it.
+    pub position: u32,
+}
+
+/// One batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexEntry {
+    base: i64,
+    /// Largest timestamp of this batch and all before it: ascending, so a time is found by halving.
+    newest: i64,
+    segment: u32,
+    position: u32,
+    len: u32,
+    last_delta: u32,
+}
+
+const _: () = assert!(size_of::<IndexEntry>() == 32);
+
+impl IndexEntry {
+    /// Offset of the first record.
+    #[must_use]
+    pub fn base_offset(&self) -> Offset {
+        Offset(self.base)
+    }
+
+    /// Offset of the last record.
+    #[must_use]
+    pub fn last_offset(&self) -> Offset {
+        Offset(self.base + i64::from(self.last_delta))
+    }
+
+    /// Bytes of the batch.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Never: a batch has a header.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The segment it is in.
+    #[must_use]
+    pub fn segment(&self) -> SegmentSequence {
+        SegmentSequence(u64::from(self.segment))
+    }
+
+    /// Where to read it and what to expect there.
+    #[must_use]
+    pub fn at(&self) -> BatchAt {
+        BatchAt { position: self.position, len: self.len, base_offset: Offset(self.base) }
+    }
+}
+
+/// All visible batches of a partition.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchIndex {
+    entries: VecDeque<IndexEntry>,
+}
+
+impl BatchIndex {
+    /// Adds a batch behind all others.
+    pub fn push(&mut self, append: &Append, place: Place) {
+        let header = &append.header;
+        let newest = self.entries.back().map_or(i64::MIN, |last| last.newest).max(header.max_timestamp.0);
+        self.entries.push_back(IndexEntry {
+            base: header.base_offset.0,
+            newest,
+            segment: u32::try_from(place.segment.0).expect("2^32 segments are 256 PiB of log"),
+            position: place.position,
+            len: append.body_len(),
+            last_delta: header.last_offset_delta.cast_unsigned(),
+        });
+    }
+
+    /// Number of batches.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no batch.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The oldest batch.
+    #[must_use]
+    pub fn first(&self) -> Option<&IndexEntry> {
+        self.entries.front()
+    }
+
+    /// The batch that holds `offset` or, in a gap, the first one behind it, and all that follow.
+    pub fn from_offset(&self, offset: Offset) -> impl Iterator<Item = &IndexEntry> {
+        let at = self.entries.partition_point(|entry| entry.last_offset() < offset);
+        self.entries.range(at..)
+    }
+
+    /// The first batch with a record at or after that time.
+    #[must_use]
+    pub fn by_time(&self, timestamp: Timestamp) -> Option<&IndexEntry> {
+        self.entries.get(self.entries.partition_point(|entry| entry.newest < timestamp.0))
+    }
+
+    /// The earliest batch with the largest timestamp, and that timestamp.
+    #[must_use]
+    pub fn newest(&self) -> Option<(&IndexEntry, Timestamp)> {
+        let newest = Timestamp(self.entries.back()?.newest);
+        Some((self.by_time(newest)?, newest))
+    }
+}

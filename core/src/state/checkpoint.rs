@@ -1,0 +1,181 @@
+//! The checkpoint: the state folded from all records below one LSN, in one file. Little-endian:
+//!
+//! | bytes | field | |
+//! |---|---|---|
+//! | 0..8 | magic | `EKCKPT01` |
+//! | 8..12 | CRC-32C | of all bytes behind it |
+//! | 12..16 | format version | 1 |
+//! | 16..24 | LSN | every record below it is folded in |
+//! | 24..28 | epoch | |
+//! | 28..36 | producer ids upto | |
+//! | 36..44 | oldest segment needed | |
+//! | 44..48 | partitions ever created | |
+//! | .. | topics | u32 count, then each as in the log, followed by its partitions |
+//!
+//! | a partition | |
+//! |---|---|
+//! | log start i64, log end i64 | |
+//! | epochs | u32 count x (epoch u32, start i64) |
+//! | producers | u32 count x (id i64, epoch u16, last append i64, u8 count x (first u32, last u32, offset i64, append time i64, LSN u64)) |
+
+use alloc::{collections::VecDeque, vec::Vec};
+
+use crate::{
+    codec::{Malformed, Put, Reader},
+    limits::PRODUCER_BATCHES,
+    log::entry::TopicCreated,
+    partition::{
+        EpochStart, Partition,
+        producers::{Producer, TakenBatch},
+    },
+    state::State,
+    units::{Epoch, Lsn, Offset, PartitionId, ProducerId, SegmentSequence, Timestamp},
+};
+
+const MAGIC: [u8; 8] = *b"EKCKPT01";
+/// The format that this code writes, and the newest that it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Why bytes are not a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotACheckpoint {
+    /// Checksum or structure are wrong.
+    Damaged,
+    /// Right, but of a format this code does not know.
+    Newer(u32),
+}
+
+impl From<Malformed> for NotACheckpoint {
+    fn from(_: Malformed) -> NotACheckpoint {
+        NotACheckpoint::Damaged
+    }
+}
+
+/// The state after all records below `lsn`.
+#[must_use]
+pub fn encode(state: &State, lsn: Lsn) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64 + state.partition_count() * 64);
+    out.extend_from_slice(&MAGIC);
+    out.put_u32(0);
+    out.put_u32(FORMAT_VERSION);
+    out.put_u64(lsn.0);
+    out.put_u32(state.epoch.0);
+    out.put_i64(state.producer_ids_upto.0);
+    out.put_u64(state.log_floor.0);
+    out.put_u32(state.next_partition().0);
+    let topics = state.topics().count();
+    out.put_u32(u32::try_from(topics).expect("topics are bounded by partitions"));
+    for topic in state.topics() {
+        topic.created.encode(&mut out);
+        for id in topic.partition_ids() {
+            let partition = state.partition(id).expect("a topic's partitions exist as long as it does");
+            encode_partition(partition, &mut out);
+        }
+    }
+    let crc = crc32c::crc32c(&out[12..]);
+    out[8..12].copy_from_slice(&crc.to_le_bytes());
+    out
+}
+
+fn encode_partition(partition: &Partition, out: &mut Vec<u8>) {
+    out.put_i64(partition.log_start.0);
+    out.put_i64(partition.log_end.0);
+    out.put_u32(u32::try_from(partition.epochs.len()).expect("one for each start"));
+    for known in &partition.epochs {
+        out.put_u32(known.epoch.0);
+        out.put_i64(known.start.0);
+    }
+    out.put_u32(u32::try_from(partition.producers.len()).expect("producers are bounded"));
+    for (id, producer) in partition.producers.iter() {
+        out.put_i64(id.0);
+        out.put_u16(producer.epoch.cast_unsigned());
+        out.put_i64(producer.last_append.0);
+        out.put_u8(u8::try_from(producer.batches.len()).expect("at most five"));
+        for taken in &producer.batches {
+            out.put_u32(taken.first_sequence.cast_unsigned());
+            out.put_u32(taken.last_sequence.cast_unsigned());
+            out.put_i64(taken.base_offset.0);
+            out.put_i64(taken.append_time.0);
+            out.put_u64(taken.lsn.0);
+        }
+    }
+}
+
+/// Reads a checkpoint.
+///
+/// # Errors
+/// It is damaged, or of a newer format. Nothing of it is used then.
+pub fn decode(bytes: &[u8]) -> Result<(State, Lsn), NotACheckpoint> {
+    let mut from = Reader::new(bytes);
+    if from.array::<8>()? != MAGIC || from.u32()? != crc32c::crc32c(&bytes[12..]) {
+        return Err(NotACheckpoint::Damaged);
+    }
+    let version = from.u32()?;
+    if version != FORMAT_VERSION {
+        return Err(NotACheckpoint::Newer(version));
+    }
+    let lsn = Lsn(from.u64()?);
+    let mut state = State { epoch: Epoch(from.u32()?), ..State::default() };
+    state.producer_ids_upto = ProducerId(from.i64()?);
+    state.producer_ids_known = lsn;
+    state.catalog_known = lsn;
+    state.log_floor = SegmentSequence(from.u64()?);
+    let next_partition = from.u32()?;
+    if next_partition as usize > MAX_PARTITIONS_EVER {
+        return Err(NotACheckpoint::Damaged);
+    }
+    state.partitions.resize_with(next_partition as usize, || None);
+    for _ in 0..from.count(16)? {
+        let created = TopicCreated::decode(&mut from)?;
+        if created.first_partition.0 + created.partitions > next_partition {
+            return Err(NotACheckpoint::Damaged);
+        }
+        let (first, count) = (created.first_partition.0, created.partitions);
+        state.add_topic(created);
+        for id in first..first + count {
+            let partition = state.partition_mut(PartitionId(id)).ok_or(NotACheckpoint::Damaged)?;
+            decode_partition(partition, &mut from)?;
+        }
+    }
+    from.finish()?;
+    Ok((state, lsn))
+}
+
+/// Numbers of partitions are never reused; a broker that created and deleted this many is beyond its design.
+const MAX_PARTITIONS_EVER: usize = 100_000_000;
+
+fn decode_partition(partition: &mut Partition, from: &mut Reader<'_>) -> Result<(), Malformed> {
+    partition.log_start = Offset(from.i64()?);
+    partition.log_end = Offset(from.i64()?);
+    if partition.log_start.0 < 0 || partition.log_end < partition.log_start {
+        return Err(Malformed);
+    }
+    partition.visible = partition.log_end;
+    for _ in 0..from.count(12)? {
+        partition.epochs.push(EpochStart { epoch: Epoch(from.u32()?), start: Offset(from.i64()?) });
+    }
+    for _ in 0..from.count(19)? {
+        let id = ProducerId(from.i64()?);
+        let epoch = from.u16()?.cast_signed();
+        let last_append = Timestamp(from.i64()?);
+        let count = usize::from(from.u8()?);
+        if count > PRODUCER_BATCHES {
+            return Err(Malformed);
+        }
+        let mut batches = VecDeque::with_capacity(PRODUCER_BATCHES);
+        for _ in 0..count {
+            batches.push_back(TakenBatch {
+                first_sequence: from.u32()?.cast_signed(),
+                last_sequence: from.u32()?.cast_signed(),
+                base_offset: Offset(from.i64()?),
+                append_time: Timestamp(from.i64()?),
+                lsn: Lsn(from.u64()?),
+            });
+        }
+        partition.producers.restore(id, Producer { epoch, last_append, batches });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

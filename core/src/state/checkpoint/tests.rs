@@ -1,0 +1,92 @@
+use alloc::{collections::BTreeMap, string::String};
+
+use super::*;
+use crate::{
+    log::entry::{Append, Entry},
+    units::TopicId,
+    wire::batch::BatchHeader,
+};
+
+fn topic(name: &str, id: u8, first: u32, partitions: u32) -> Entry {
+    Entry::TopicCreated(TopicCreated {
+        id: TopicId([id; 16]),
+        name: String::from(name),
+        partitions,
+        first_partition: PartitionId(first),
+        at: Timestamp(5),
+        configs: BTreeMap::from([(String::from("message.timestamp.type"), String::from("LogAppendTime"))]),
+    })
+}
+
+fn append(partition: u32, base: i64, producer: i64) -> Entry {
+    Entry::Append(Append {
+        partition: PartitionId(partition),
+        appended_at: Timestamp(base + 1000),
+        header: BatchHeader {
+            base_offset: Offset(base),
+            batch_length: 60,
+            leader_epoch: 2,
+            magic: 2,
+            crc: 1,
+            attributes: 0,
+            last_offset_delta: 4,
+            base_timestamp: Timestamp(0),
+            max_timestamp: Timestamp(9),
+            producer_id: ProducerId(producer),
+            producer_epoch: 0,
+            base_sequence: 0,
+            record_count: 5,
+        },
+    })
+}
+
+fn sample() -> (State, Lsn) {
+    let entries = [
+        Entry::Started { epoch: Epoch(2), at: Timestamp(1), skip_offsets: 0 },
+        topic("gone", 1, 0, 2),
+        topic("kept", 2, 2, 3),
+        Entry::ProducerIdsReserved { upto: ProducerId(1000) },
+        append(2, 0, 7),
+        append(4, 0, -1),
+        Entry::TopicDeleted { id: TopicId([1; 16]) },
+        Entry::Trimmed { floor: SegmentSequence(3) },
+    ];
+    let mut state = State::default();
+    for (lsn, entry) in (0..).map(Lsn).zip(&entries) {
+        state.apply(lsn, entry);
+    }
+    let lsn = Lsn(entries.len() as u64);
+    state.catalog_known = lsn;
+    state.producer_ids_known = lsn;
+    for partition in state.partitions_mut() {
+        partition.visible = partition.log_end;
+    }
+    (state, lsn)
+}
+
+#[test]
+fn a_checkpoint_gives_back_the_state_it_was_made_of() {
+    let (state, lsn) = sample();
+    assert_eq!(decode(&encode(&state, lsn)), Ok((state.clone(), lsn)));
+    assert_eq!(state.next_partition(), PartitionId(5), "numbers of deleted partitions stay used");
+    assert_eq!(decode(&encode(&State::default(), Lsn(0))), Ok((State::default(), Lsn(0))));
+}
+
+#[test]
+fn every_damaged_byte_and_every_cut_is_noticed() {
+    let (state, lsn) = sample();
+    let bytes = encode(&state, lsn);
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        assert_eq!(decode(&damaged), Err(NotACheckpoint::Damaged), "byte {at}");
+        assert_eq!(decode(&bytes[..at]), Err(NotACheckpoint::Damaged), "cut at {at}");
+    }
+}
+
+#[test]
+fn the_front_of_a_checkpoint_has_the_bytes_it_always_had() {
+    let (state, lsn) = sample();
+    let hex: String = encode(&state, lsn)[12..52].iter().map(|byte| alloc::format!("{byte:02x}")).collect();
+    assert_eq!(hex, "01000000080000000000000002000000e80300000000000003000000000000000500000001000000");
+}

@@ -1,0 +1,133 @@
+//! What a sub-machine is handed for one turn: the time, the place for effects, and the tables of pending work.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use crate::{
+    log::recovery::RecoveryOp,
+    port::{DiskRequest, Effect, Notice, Now},
+    random::Random,
+    units::{Instant, Lsn, OpId, SegmentSequence},
+};
+
+/// Handed down for the length of one turn. Holds no state of its own.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// The time of this turn.
+    pub now: Now,
+    /// What is to be done.
+    pub effects: &'a mut Vec<Effect>,
+    /// Pending operations and timers.
+    pub work: &'a mut Work,
+}
+
+/// Who waits for an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A step of recovery.
+    Recovery(RecoveryOp),
+    /// The log write in flight.
+    LogWrite,
+    /// A segment being prepared.
+    Spare(SegmentSequence),
+    /// A checkpoint of the state at that LSN.
+    Checkpoint(Lsn),
+    /// Removal of trimmed segments and old checkpoints.
+    Trim,
+    /// A read for a fetch.
+    FetchRead {
+        /// The fetch.
+        job: u64,
+        /// Which of its reads.
+        read: usize,
+    },
+    /// A read for a lookup by time.
+    LookupRead {
+        /// The lookup.
+        job: u64,
+        /// Which of its reads.
+        read: usize,
+    },
+}
+
+/// What is to happen at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// Write the evidence of the last sync, if still idle.
+    Marker,
+    /// Try again to prepare a segment.
+    Spare,
+    /// A parked fetch has waited long enough.
+    Fetch(u64),
+    /// Look for producers to expire.
+    ProducerExpiry,
+}
+
+/// Pending operations, timers and the generator.
+#[derive(Clone, Debug)]
+pub struct Work {
+    next_op: u64,
+    pending: BTreeMap<OpId, Purpose>,
+    timers: BTreeMap<(Instant, Timer), ()>,
+    /// For ids, salts and jitter.
+    pub random: Random,
+}
+
+impl Work {
+    /// Nothing pending.
+    #[must_use]
+    pub fn new(seed: u64) -> Work {
+        Work { next_op: 0, pending: BTreeMap::new(), timers: BTreeMap::new(), random: Random::new(seed) }
+    }
+
+    /// Who waited for that operation. Each completes exactly once.
+    pub fn complete(&mut self, op: OpId) -> Option<Purpose> {
+        self.pending.remove(&op)
+    }
+
+    /// Number of operations under way.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// The next timer that is due, taken out.
+    pub fn due(&mut self, now: Instant) -> Option<Timer> {
+        let (&(at, timer), ()) = self.timers.first_key_value()?;
+        if at > now {
+            return None;
+        }
+        self.timers.remove(&(at, timer));
+        Some(timer)
+    }
+
+    /// When the next timer is due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.first_key_value().map(|(&(at, _), ())| at)
+    }
+}
+
+impl Turn<'_> {
+    /// Asks the disk for something.
+    pub fn disk(&mut self, purpose: Purpose, request: DiskRequest) {
+        let op = OpId(self.work.next_op);
+        self.work.next_op += 1;
+        self.work.pending.insert(op, purpose);
+        self.effects.push(Effect::Disk(op, request));
+    }
+
+    /// Sets a timer.
+    pub fn at(&mut self, when: Instant, timer: Timer) {
+        self.work.timers.insert((when, timer), ());
+    }
+
+    /// Takes a timer back.
+    pub fn cancel(&mut self, when: Instant, timer: Timer) {
+        self.work.timers.remove(&(when, timer));
+    }
+
+    /// Tells the operator.
+    pub fn tell(&mut self, notice: Notice) {
+        self.effects.push(Effect::Notice(notice));
+    }
+}
