@@ -108,6 +108,12 @@ impl BatchIndex {
         self.entries.front()
     }
 
+    /// The newest batch.
+    #[must_use]
+    pub fn last(&self) -> Option<&IndexEntry> {
+        self.entries.back()
+    }
+
     /// The batch that holds `offset` or, in a gap, the first one behind it, and all that follow.
     pub fn from_offset(&self, offset: Offset) -> impl Iterator<Item = &IndexEntry> {
         let at = self.entries.partition_point(|entry| entry.last_offset() < offset);

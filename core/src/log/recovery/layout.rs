@@ -114,10 +114,9 @@ impl Layout {
         self.segments.keys().copied()
     }
 
-    /// The first number behind `sequence` for which there is no file although a later one exists.
-    pub(super) fn hole_after(&self, sequence: SegmentSequence) -> Option<SegmentSequence> {
-        let next = sequence.next();
-        let later = self.segments.range(next..).next().map(|(later, _)| *later)?;
-        (later != next).then_some(next)
+    /// Numbers for which there is no file although there are files before and behind them; the first of each run.
+    pub(super) fn holes(&self) -> impl Iterator<Item = SegmentSequence> {
+        let pairs = self.segments.keys().zip(self.segments.keys().skip(1));
+        pairs.filter(|(before, behind)| before.next() != **behind).map(|(before, _)| before.next())
     }
 }

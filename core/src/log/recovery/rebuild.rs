@@ -190,12 +190,19 @@ impl Recovery {
         if self.walk.accepted.is_none() {
             return;
         }
-        for lost in self.layout.sequences().filter(|lost| *lost >= sequence) {
+        // The newest first, each durably before the next: a crash in between leaves no hole that was not there.
+        let mut lost: Vec<SegmentSequence> =
+            self.layout.sequences().filter(|lost| *lost >= sequence).collect();
+        lost.reverse();
+        for lost in lost {
+            let file = FileName::Segment(lost);
             let unused = self.layout.get(lost).is_some_and(|segment| segment.front == SegmentFront::Unused);
-            if !unused {
-                steps.push(DiskStep::Rename { from: FileName::Segment(lost), to: FileName::Lost(lost) });
-                steps.push(DiskStep::SyncDirectory);
-            }
+            steps.push(if unused {
+                DiskStep::Remove(file)
+            } else {
+                DiskStep::Rename { from: file, to: FileName::Lost(lost) }
+            });
+            steps.push(DiskStep::SyncDirectory);
         }
     }
 

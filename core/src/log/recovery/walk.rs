@@ -322,15 +322,13 @@ impl Walk {
             );
             self.damaged_from = Some(Lsn(0));
         }
-        let mut hole_from = layout.first();
-        while let Some(hole) = hole_from.and_then(|from| layout.hole_after(from)) {
+        for hole in layout.holes() {
             self.hurt(self.next, format!("{} is missing", FileName::Segment(hole)));
-            hole_from = layout.sequences().find(|later| *later > hole);
         }
         if self.damaged_from.is_none() {
             self.expect_successor(layout);
         }
-        if self.known_lsn > self.next {
+        if self.damaged_from.is_none() && self.known_lsn > self.next {
             self.hurt(
                 self.next,
                 format!("a checkpoint was made at LSN {}, the log ends before it", self.known_lsn),
@@ -396,7 +394,14 @@ impl Walk {
         for partition in state.partitions() {
             let name = state.topic(partition.topic).map_or("?", |topic| topic.name());
             let resumes = self.resumes.get(&partition.id).copied();
-            let first_bad = self.named.get(&partition.id).copied().unwrap_or(partition.log_end);
+            // A checkpoint from behind the damage knows more than could be read.
+            let read_upto = match partition.batches.last() {
+                _ if self.replay_from <= from => partition.log_end,
+                Some(last) => last.last_offset().plus(1),
+                None => partition.log_start,
+            };
+            let first_bad = self.named.get(&partition.id).copied().unwrap_or(read_upto);
+            let resumes = resumes.or((partition.log_end > first_bad).then_some(partition.log_end));
             if resumes.is_some_and(|resumes| resumes <= first_bad) {
                 continue;
             }

@@ -1,0 +1,331 @@
+//! What clients are told, and when.
+
+use std::time::Duration;
+
+use evenkeel_core::{
+    ClientEvent, Event,
+    port::{FoundOffset, Request, Response},
+    units::{ConnId, Offset, Timestamp},
+};
+
+use crate::rig::{Rig, batch, outcome, producer_batch, small};
+
+#[test]
+fn nothing_is_told_before_it_is_durable() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    rig.pass(Duration::from_millis(50));
+    rig.hold_log = true;
+    let produced = rig.send(1, 11, Rig::produce_request("t", 0, -1, batch(3, 10, 1, 5)));
+    let silent = rig.send(1, 11, Rig::produce_request("t", 0, 0, batch(3, 10, 2, 5)));
+    let created = rig.send(2, 12, Request::Metadata(metadata_of("auto")));
+    let id = rig.send(
+        3,
+        4,
+        Request::InitProducerId(
+            kafka_protocol::messages::InitProducerIdRequest::default().with_transactional_id(None),
+        ),
+    );
+    assert_eq!(rig.replies, vec![]);
+    let fetched = rig.send(4, 11, Request::Fetch(Rig::fetch_request("t", 0, 0, 0)));
+    assert_eq!(rig.replies, vec![], "the catalog has changed since, and that is not durable yet");
+    rig.release_log();
+    assert!(matches!(rig.reply(produced), Some(Response::Produce(response)) if outcome(&response) == (0, 0)));
+    assert_eq!(rig.reply(silent), Some(Response::Silence));
+    assert!(rig.reply(created).is_some());
+    assert!(rig.reply(id).is_some());
+    assert!(rig.reply(fetched).is_some());
+    assert_eq!(rig.read_all("t", 0).len(), 2);
+}
+
+fn metadata_of(name: &str) -> kafka_protocol::messages::MetadataRequest {
+    let name = kafka_protocol::protocol::StrBytes::from_string(name.to_string());
+    kafka_protocol::messages::MetadataRequest::default().with_allow_auto_topic_creation(true).with_topics(
+        Some(vec![
+            kafka_protocol::messages::metadata_request::MetadataRequestTopic::default()
+                .with_name(Some(kafka_protocol::messages::TopicName(name))),
+        ]),
+    )
+}
+
+#[test]
+fn what_is_staged_but_not_durable_cannot_be_fetched() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    rig.produce("t", 0, batch(1, 10, 1, 5));
+    rig.hold_log = true;
+    rig.send(1, 11, Rig::produce_request("t", 0, -1, batch(1, 10, 2, 5)));
+    let answer = rig.fetch("t", 0, 0);
+    let fetched = &answer.topics[0].partitions[0];
+    assert_eq!(fetched.high_watermark, 1);
+    assert_eq!(rig.read_all("t", 0), vec![(0, 1, 1, 1)]);
+    assert_eq!(rig.fetch("t", 0, 2).topics[0].partitions[0].error_code, 1, "beyond what anyone may see");
+}
+
+#[test]
+fn a_duplicate_of_a_batch_in_flight_waits_for_the_original() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    let id = rig.producer_id();
+    rig.hold_log = true;
+    let first = rig.send(1, 11, Rig::produce_request("t", 0, -1, producer_batch(2, 10, 1, 5, id, 0, 0)));
+    let again = rig.send(2, 11, Rig::produce_request("t", 0, -1, producer_batch(2, 10, 1, 5, id, 0, 0)));
+    assert_eq!(rig.replies, vec![]);
+    rig.release_log();
+    for tag in [first, again] {
+        assert!(matches!(rig.reply(tag), Some(Response::Produce(response)) if outcome(&response) == (0, 0)));
+    }
+    assert_eq!(rig.produce("t", 0, producer_batch(1, 10, 2, 5, id, 0, 2)), (0, 2));
+    assert_eq!(rig.produce("t", 0, producer_batch(1, 10, 2, 5, id, 0, 9)).0, 45);
+    assert_eq!(rig.read_all("t", 0).len(), 2);
+}
+
+#[test]
+fn producers_and_their_ids_survive_a_kill() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    let first = rig.producer_id();
+    assert_eq!(rig.produce("t", 0, producer_batch(2, 10, 1, 5, first, 0, 0)), (0, 0));
+    let mut rig = rig.crash();
+    assert_eq!(
+        rig.produce("t", 0, producer_batch(2, 10, 1, 5, first, 0, 0)),
+        (0, 0),
+        "a duplicate of before the kill"
+    );
+    assert_eq!(rig.produce("t", 0, producer_batch(2, 10, 1, 5, first, 0, 2)), (0, 2));
+    let second = rig.producer_id();
+    assert!(second > first);
+    let mut rig = rig.stop();
+    rig = Rig::on(rig.disk, small());
+    assert!(rig.producer_id() > second);
+}
+
+#[test]
+fn idle_producers_are_forgotten_in_the_log_too() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    let id = rig.producer_id();
+    rig.produce("t", 0, producer_batch(1, 10, 1, 5, id, 0, 0));
+    rig.pass(Duration::from_secs(3600));
+    assert_eq!(rig.produce("t", 0, producer_batch(1, 10, 1, 5, id, 0, 7)).0, 45, "not yet");
+    for _ in 0..30 {
+        rig.pass(Duration::from_secs(3600));
+    }
+    let mut rig = rig.crash();
+    assert_eq!(rig.produce("t", 0, producer_batch(1, 10, 1, 5, id, 0, 7)), (0, 1));
+}
+
+#[test]
+fn a_parked_fetch_wakes_when_data_is_durable_and_answers_empty_at_its_time() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 2, &[]);
+    let parked = rig.send(9, 11, Request::Fetch(Rig::fetch_request("t", 0, 0, 500)));
+    rig.produce("t", 1, batch(1, 10, 1, 5));
+    assert!(rig.reply(parked).is_none());
+    rig.produce("t", 0, batch(1, 10, 2, 5));
+    match rig.reply(parked) {
+        Some(Response::Fetch(answer)) => assert_eq!(answer.topics[0].partitions[0].records.len(), 2),
+        other => panic!("{other:?}"),
+    }
+    let parked = rig.send(9, 11, Request::Fetch(Rig::fetch_request("t", 0, 1, 500)));
+    rig.pass(Duration::from_millis(499));
+    assert!(rig.reply(parked).is_none());
+    rig.pass(Duration::from_millis(2));
+    match rig.reply(parked) {
+        Some(Response::Fetch(answer)) => assert!(answer.topics[0].partitions[0].records.is_empty()),
+        other => panic!("{other:?}"),
+    }
+    rig.pass(Duration::from_secs(30));
+    assert!(
+        rig.deadline.is_some_and(|at| at > rig.now.mono.after(Duration::from_secs(60))),
+        "nothing ticks when idle"
+    );
+}
+
+#[test]
+fn a_parked_fetch_hears_at_once_that_its_topic_is_deleted_and_a_closed_connection_leaves_nothing() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    let parked = rig.send(9, 11, Request::Fetch(Rig::fetch_request("t", 0, 0, 60_000)));
+    rig.delete("t");
+    match rig.reply(parked) {
+        Some(Response::Fetch(answer)) => assert_eq!(answer.topics[0].partitions[0].error_code, 3),
+        other => panic!("{other:?}"),
+    }
+    rig.create("u", 1, &[]);
+    let parked = rig.send(9, 11, Request::Fetch(Rig::fetch_request("u", 0, 0, 60_000)));
+    rig.feed(vec![Event::Client(ConnId(9), ClientEvent::Closed)]);
+    rig.produce("u", 0, batch(1, 10, 2, 5));
+    rig.pass(Duration::from_secs(70));
+    assert!(rig.reply(parked).is_none());
+    assert_eq!(rig.replies, vec![]);
+}
+
+#[test]
+fn incremental_sessions_tell_only_what_changed() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    let fetch = |rig: &mut Rig, id, epoch, offset: Option<i64>| {
+        let mut request =
+            Rig::fetch_request("t", 0, offset.unwrap_or(0), 0).with_session_id(id).with_session_epoch(epoch);
+        if offset.is_none() {
+            request.topics.clear();
+        }
+        match rig.ask(11, Request::Fetch(request)) {
+            Response::Fetch(answer) => answer,
+            other => panic!("{other:?}"),
+        }
+    };
+    let opened = fetch(&mut rig, 0, 0, Some(0));
+    assert_ne!(opened.session_id, 0);
+    assert_eq!(opened.topics.len(), 1, "the first answer is whole");
+    assert_eq!(fetch(&mut rig, opened.session_id, 1, None).topics, vec![]);
+    rig.produce("t", 0, batch(1, 10, 2, 5));
+    let changed = fetch(&mut rig, opened.session_id, 2, None);
+    assert_eq!(changed.topics[0].partitions[0].records.len(), 2);
+    assert_eq!(
+        fetch(&mut rig, opened.session_id, 3, Some(1)).topics,
+        vec![],
+        "the watermark was told with the data"
+    );
+    assert_eq!(fetch(&mut rig, opened.session_id, 3, None).error_code, 71);
+    assert_eq!(fetch(&mut rig, opened.session_id + 1, 1, None).error_code, 70);
+    assert_eq!(fetch(&mut rig, opened.session_id, -1, Some(1)).session_id, 0);
+    assert_eq!(fetch(&mut rig, opened.session_id, 4, None).error_code, 70, "the session was ended");
+}
+
+#[test]
+fn the_first_batch_comes_whole_however_small_the_bounds_and_bounds_hold_otherwise() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    for at in 0..10 {
+        rig.produce("t", 0, batch(1, 1000, at, 5));
+    }
+    for (max_bytes, part_bytes, batches) in
+        [(1, 1, 1), (0, 0, 1), (2200, 1 << 20, 2), (1 << 20, 3300, 3), (1 << 20, 1 << 20, 10)]
+    {
+        let mut request = Rig::fetch_request("t", 0, 0, 0).with_max_bytes(max_bytes);
+        request.topics[0].partitions[0].partition_max_bytes = part_bytes;
+        match rig.ask(11, Request::Fetch(request)) {
+            Response::Fetch(answer) => {
+                let bytes: usize = answer.topics[0].partitions[0].records.iter().map(bytes::Bytes::len).sum();
+                assert_eq!(bytes, batches * 1061, "{max_bytes} {part_bytes}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn times_find_their_batch_in_the_cache_and_on_the_disk() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    for at in 0..50u8 {
+        rig.produce("t", 0, batch(1, 1000, at, 1000 + i64::from(at) * 10));
+    }
+    for at in [0i64, 3, 25, 49] {
+        match rig.list_offset("t", 0, 1000 + at * 10 - 5) {
+            FoundOffset::Within { batch, timestamp, leader_epoch } => {
+                let bytes: Vec<u8> = batch.iter().flat_map(|slice| slice.to_vec()).collect();
+                assert_eq!(i64::from_be_bytes(bytes[..8].try_into().expect("8")), at);
+                assert_eq!((timestamp, leader_epoch), (Timestamp(1000 + at * 10 - 5), 1));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let known = |timestamp, offset, leader_epoch| FoundOffset::At {
+        timestamp: Timestamp(timestamp),
+        offset: Offset(offset),
+        leader_epoch,
+    };
+    assert_eq!(rig.list_offset("t", 0, 5000), known(-1, -1, -1));
+    assert_eq!(rig.list_offset("t", 0, -1), known(-1, 50, 1));
+    assert_eq!(rig.list_offset("t", 0, -2), known(-1, 0, 1));
+    assert_eq!(rig.list_offset("t", 7, -2), FoundOffset::Error(3));
+}
+
+#[test]
+fn bad_topics_are_refused_with_kafkas_codes() {
+    let mut rig = Rig::new(small());
+    let mut code = |name: &str, partitions, configs: &[(&str, &str)]| {
+        rig.create(name, partitions, configs).topics[0].error_code
+    };
+    assert_eq!(code("ok", 2, &[]), 0);
+    assert_eq!(code("ok", 2, &[]), 36);
+    assert_eq!(code("", 1, &[]), 17);
+    assert_eq!(code("a b", 1, &[]), 17);
+    assert_eq!(code(&"x".repeat(250), 1, &[]), 17);
+    assert_eq!(code("a.b", 1, &[]), 0);
+    assert_eq!(code("a_b", 1, &[]), 17, "collides with a.b");
+    assert_eq!(code("none", 0, &[]), 37);
+    assert_eq!(code("many", 1_000_000, &[]), 37);
+    assert_eq!(code("cfg", 1, &[("retention.ms", "1000")]), 40, "not in force, so not accepted");
+    assert_eq!(code("cfg", 1, &[("no.such", "1")]), 40);
+    assert_eq!(code("cfg", 1, &[("max.message.bytes", "x")]), 40);
+    assert_eq!(code("cfg", 1, &[("max.message.bytes", &"0".repeat(70_000))]), 40);
+    assert_eq!(code("cfg", 1, &[("max.message.bytes", "500")]), 0);
+    assert_eq!(rig.produce("cfg", 0, batch(1, 600, 1, 5)).0, 10);
+    assert_eq!(rig.produce("cfg", 0, batch(1, 100, 1, 5)).0, 0);
+}
+
+#[test]
+fn log_append_time_is_the_brokers_and_the_checksum_follows() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[("message.timestamp.type", "LogAppendTime")]);
+    let wall = rig.now.wall.0;
+    match rig.ask(11, Rig::produce_request("t", 0, -1, batch(3, 10, 1, 5))) {
+        Response::Produce(response) => {
+            assert_eq!(response.responses[0].partition_responses[0].log_append_time_ms, wall);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(rig.read_all("t", 0).len(), 1, "the checksum is verified there");
+}
+
+#[test]
+fn a_full_disk_refuses_writes_serves_reads_and_accepts_again_by_itself() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    rig.disk.fill(true);
+    let mut taken = 0;
+    let refused = loop {
+        let (error, base) = rig.produce("t", 0, batch(1, 10_000, 1, 5));
+        if error != 0 {
+            break error;
+        }
+        assert_eq!(base, taken);
+        taken += 1;
+        assert!(taken < 100, "there is no room for so much");
+    };
+    assert_eq!(refused, 56);
+    assert!(taken >= 9, "what was prepared is used up first: {taken}");
+    assert_eq!(rig.read_all("t", 0).len(), taken as usize);
+    assert_eq!(rig.create("u", 1, &[]).topics[0].error_code, 56);
+    rig.pass(Duration::from_secs(5));
+    assert!(rig.notices.iter().any(|line| line.contains("refusing writes until then")), "{:?}", rig.notices);
+    rig.disk.fill(false);
+    rig.pass(Duration::from_secs(40));
+    assert_eq!(rig.produce("t", 0, batch(1, 10_000, 1, 5)), (0, taken));
+    let mut rig = rig.crash();
+    assert_eq!(rig.read_all("t", 0).len(), taken as usize + 1);
+}
+
+#[test]
+fn a_failed_log_write_acknowledges_nothing_and_ends_the_process() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    rig.hold_log = true;
+    let tag = rig.send(1, 11, Rig::produce_request("t", 0, -1, batch(1, 10, 1, 5)));
+    let (op, _) = rig.held.pop_front().expect("a log write is under way");
+    let error = evenkeel_core::port::DiskError {
+        kind: evenkeel_core::port::DiskErrorKind::Failed,
+        file: None,
+        detail: String::from("Input/output error"),
+    };
+    rig.feed(vec![Event::Disk(op, Err(error.clone()))]);
+    assert_eq!(rig.fault, Some(evenkeel_core::port::Fault::LogWrite(error)));
+    assert!(rig.reply(tag).is_none());
+    let later = rig.send(1, 11, Rig::produce_request("t", 0, -1, batch(1, 10, 1, 5)));
+    assert!(rig.reply(later).is_none());
+    assert_eq!(rig.closed, vec![ConnId(1)]);
+}

@@ -1,0 +1,7 @@
+//! The broker as a value, from the outside: events in, effects out, on a disk in memory.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test names the one answer it expects")]
+
+mod clients;
+mod recovery;
+mod replay;
+mod rig;

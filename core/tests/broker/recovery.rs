@@ -1,0 +1,497 @@
+//! Every verdict of recovery, from files as they can really be.
+
+use evenkeel_core::{
+    Config,
+    log::Refusal,
+    port::{Disk, Fault, FileName},
+    units::{Lsn, Offset, SegmentSequence},
+};
+
+use crate::rig::{Memory, Rig, batch, small};
+
+/// What `read_all` gives for one partition.
+type Read = Vec<(i64, i32, u8, i32)>;
+
+fn segment(n: u64) -> FileName {
+    FileName::Segment(SegmentSequence(n))
+}
+
+/// A broker that took 100 batches over 3 partitions, in several segments, killed.
+fn killed() -> (Memory, Vec<Read>) {
+    let mut rig = Rig::new(small());
+    rig.create("t", 3, &[]);
+    for at in 0..100u8 {
+        assert_eq!(rig.produce("t", i32::from(at % 3), batch(2, 1000, at, 1000)).0, 0);
+    }
+    let all = (0..3).map(|partition| rig.read_all("t", partition)).collect();
+    (rig.disk, all)
+}
+
+fn refusal(rig: &Rig) -> String {
+    assert!(!rig.serving);
+    match &rig.fault {
+        Some(Fault::Refused(refusal)) => refusal.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn same_as(rig: &mut Rig, all: &[Read]) {
+    assert!(rig.serving, "{:?}", rig.fault);
+    for (partition, want) in (0..).zip(all) {
+        assert_eq!(&rig.read_all("t", partition), want, "partition {partition}");
+    }
+}
+
+#[test]
+fn a_killed_broker_comes_back_with_everything_and_a_new_epoch() {
+    let (disk, all) = killed();
+    let mut rig = Rig::on(disk, small());
+    same_as(&mut rig, &all);
+    let (error, base) = rig.produce("t", 0, batch(1, 10, 255, 1000));
+    assert_eq!((error, base), (0, 68), "34 batches of 2 records before it");
+    assert_eq!(rig.read_all("t", 0).last(), Some(&(68, 1, 255, 2)));
+    for _ in 0..5 {
+        rig = rig.crash();
+        assert_eq!(rig.read_all("t", 0).len(), 35);
+    }
+}
+
+#[test]
+fn a_stopped_broker_ends_clean() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    rig.produce("t", 0, batch(5, 100, 9, 1));
+    let rig = rig.stop();
+    let rig = Rig::on(rig.disk, small());
+    assert!(rig.notices.iter().any(|line| line.starts_with("recovery: clean end")), "{:?}", rig.notices);
+    let mut rig = rig.crash();
+    assert!(
+        !rig.notices.iter().any(|line| line.contains("clean end")),
+        "a kill is not a clean end: {:?}",
+        rig.notices
+    );
+    assert_eq!(rig.read_all("t", 0), vec![(0, 5, 9, 1)]);
+}
+
+#[test]
+fn a_crash_between_any_two_steps_of_recovery_changes_nothing() {
+    let (disk, all) = killed();
+    for steps in 0..40 {
+        let crashed = crash_after(&disk, steps);
+        let mut rig = Rig::on(crashed, small());
+        same_as(&mut rig, &all);
+        let twice = Rig::on(rig.disk.clone(), small());
+        assert!(twice.serving);
+    }
+}
+
+/// Boots and stops the disk after so many of its changing calls.
+fn crash_after(disk: &Memory, calls: usize) -> Memory {
+    struct Failing {
+        disk: Memory,
+        left: std::sync::Mutex<usize>,
+    }
+    impl Failing {
+        fn spend(&self) -> Result<(), evenkeel_core::port::DiskError> {
+            let mut left = self.left.lock().expect("no test panics with it");
+            *left = left.checked_sub(1).ok_or_else(|| evenkeel_core::port::DiskError {
+                kind: evenkeel_core::port::DiskErrorKind::Failed,
+                file: None,
+                detail: String::from("crashed"),
+            })?;
+            Ok(())
+        }
+    }
+    type Done = Result<(), evenkeel_core::port::DiskError>;
+    impl Disk for Failing {
+        fn list(&self) -> Result<Vec<evenkeel_core::port::FileEntry>, evenkeel_core::port::DiskError> {
+            self.disk.list()
+        }
+        fn read_at(
+            &self,
+            f: FileName,
+            p: u64,
+            into: &mut [u8],
+        ) -> Result<usize, evenkeel_core::port::DiskError> {
+            self.disk.read_at(f, p, into)
+        }
+        fn len(&self, f: FileName) -> Result<u64, evenkeel_core::port::DiskError> {
+            self.disk.len(f)
+        }
+        fn create(&self, f: FileName) -> Done {
+            self.spend().and_then(|()| self.disk.create(f))
+        }
+        fn zero(&self, f: FileName, len: u64) -> Done {
+            self.spend().and_then(|()| self.disk.zero(f, len))
+        }
+        fn write_at(&self, f: FileName, p: u64, data: &[bytes::Bytes]) -> Done {
+            self.spend().and_then(|()| self.disk.write_at(f, p, data))
+        }
+        fn sync(&self, f: FileName) -> Done {
+            self.spend().and_then(|()| self.disk.sync(f))
+        }
+        fn sync_directory(&self) -> Done {
+            self.spend().and_then(|()| self.disk.sync_directory())
+        }
+        fn rename(&self, a: FileName, b: FileName) -> Done {
+            self.spend().and_then(|()| self.disk.rename(a, b))
+        }
+        fn remove(&self, f: FileName) -> Done {
+            self.spend().and_then(|()| self.disk.remove(f))
+        }
+    }
+    let failing = Failing { disk: disk.clone(), left: std::sync::Mutex::new(calls) };
+    let mut effects = Vec::new();
+    let mut broker = evenkeel_core::Broker::boot(small(), 99, &mut effects);
+    let mut now = evenkeel_core::Now::default();
+    for _ in 0..200 {
+        let mut events = Vec::new();
+        for effect in effects.drain(..) {
+            if let evenkeel_core::Effect::Disk(op, request) = effect {
+                events.push(evenkeel_core::Event::Disk(
+                    op,
+                    evenkeel_core::port::perform(&failing, &request.steps),
+                ));
+            }
+        }
+        now.mono.0 += 100;
+        broker.turn(now, &mut events, &mut effects);
+        if *failing.left.lock().expect("no test panics with it") == 0 {
+            break;
+        }
+    }
+    failing.disk
+}
+
+#[test]
+fn a_torn_last_group_is_cut_counted_and_kept() {
+    let (disk, mut all) = killed();
+    let (last, at) = last_data_group(&disk);
+    disk.with(|files| files.get_mut(&last).expect("there")[at + 600] ^= 0xff);
+    let mut rig = Rig::on(disk, small());
+    let lost = all[0].pop();
+    assert_eq!(lost.map(|lost| lost.2), Some(99), "only the very last batch, which nothing younger proves");
+    same_as(&mut rig, &all);
+    assert!(rig.notices.iter().any(|line| line.contains("torn unacknowledged tail")), "{:?}", rig.notices);
+    assert!(rig.disk.names().iter().any(|name| matches!(name, FileName::Torn(_))));
+}
+
+/// The last segment in use and the byte at which its last data group begins.
+fn last_data_group(disk: &Memory) -> (FileName, usize) {
+    disk.with(|files| {
+        let mut found = None;
+        for (name, bytes) in files.iter() {
+            if matches!(name, FileName::Segment(_)) {
+                for at in (4096..bytes.len()).step_by(4096) {
+                    if bytes[at..].starts_with(b"EKGROUP1") && bytes[at + 36] == 0 {
+                        found = Some((*name, at));
+                    }
+                }
+            }
+        }
+        found.expect("there is one")
+    })
+}
+
+/// All data groups: file and byte.
+fn data_groups(disk: &Memory) -> Vec<(FileName, usize)> {
+    disk.with(|files| {
+        let mut found = Vec::new();
+        for (name, bytes) in files.iter() {
+            if matches!(name, FileName::Segment(_)) {
+                for at in (4096..bytes.len()).step_by(4096) {
+                    if bytes[at..].starts_with(b"EKGROUP1") && bytes[at + 36] == 0 {
+                        found.push((*name, at));
+                    }
+                }
+            }
+        }
+        found
+    })
+}
+
+#[test]
+fn a_flipped_bit_in_acknowledged_data_is_refused_with_exact_ranges_and_nothing_is_changed() {
+    let (disk, _) = killed();
+    let groups = data_groups(&disk);
+    // In the middle: group of batch 49, partition 1, offsets 32 and 33. Two groups come before the batches.
+    let (file, at) = groups[2 + 49];
+    disk.with(|files| files.get_mut(&file).expect("there")[at + 64 + 35 + 61 + 700] ^= 1);
+    let before = disk.clone();
+    let rig = Rig::on(disk, small());
+    let text = refusal(&rig);
+    let Some(Fault::Refused(Refusal::Damage(damage))) = &rig.fault else { panic!("{text}") };
+    assert_eq!((damage.from, damage.upto), (Lsn(51), Some(Lsn(52))), "{text}");
+    assert_eq!(damage.partitions.len(), 1, "{text}");
+    assert_eq!((damage.partitions[0].partition, damage.partitions[0].from), (1, Offset(32)), "{text}");
+    assert_eq!(damage.partitions[0].upto, Some(Offset(34)), "{text}");
+    assert!(text.contains("--accept-loss-from-lsn 51"), "{text}");
+    before.with(|before| rig.disk.with(|after| assert_eq!(before, after)));
+}
+
+#[test]
+fn every_group_but_the_last_is_covered_against_every_kind_of_damage() {
+    let (disk, _) = killed();
+    let groups = data_groups(&disk);
+    let (_, proven) = groups.split_last().expect("many");
+    for (at, (file, position)) in proven.iter().enumerate() {
+        let hurts: [fn(&mut [u8]); 4] = [
+            |group| group[20] ^= 1,
+            |group| group[..512].fill(0),
+            |group| group[..4096].fill(0),
+            |group| group[70] ^= 0x80,
+        ];
+        for (kind, hurt) in hurts.iter().enumerate() {
+            let damaged = disk.clone();
+            damaged.with(|files| hurt(&mut files.get_mut(file).expect("there")[*position..]));
+            let rig = Rig::on(damaged, small());
+            let text = refusal(&rig);
+            assert!(text.contains(&format!("from LSN {at} ")), "group {at}, damage {kind}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_segment_is_noticed_wherever_it_was() {
+    let (disk, _) = killed();
+    let (last, _) = last_data_group(&disk);
+    let names: Vec<FileName> = disk
+        .names()
+        .into_iter()
+        .filter(|name| matches!(name, FileName::Segment(_)) && *name <= last)
+        .collect();
+    assert!(names.len() >= 5);
+    for name in names {
+        let damaged = disk.clone();
+        damaged.remove(name).expect("memory");
+        let rig = Rig::on(damaged, small());
+        let text = refusal(&rig);
+        assert!(text.contains(&name.to_string()) || text.contains("epoch"), "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_missing_first_segment_is_noticed_even_behind_a_checkpoint() {
+    let (disk, _) = killed();
+    assert!(disk.names().iter().any(|name| matches!(name, FileName::Checkpoint(_))));
+    disk.remove(segment(1)).expect("memory");
+    let text = refusal(&Rig::on(disk, small()));
+    assert!(text.contains("log-00000000000000000001"), "{text}");
+}
+
+#[test]
+fn a_truncated_segment_is_noticed_wherever_it_is_cut() {
+    let (disk, _) = killed();
+    let (last, at) = last_data_group(&disk);
+    for len in [0, 100, 4096, at, at + 4096, (64 << 10) - 1] {
+        let damaged = disk.clone();
+        damaged.with(|files| files.get_mut(&last).expect("there").truncate(len));
+        let rig = Rig::on(damaged, small());
+        refusal(&rig);
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_costs_nothing() {
+    let (disk, all) = killed();
+    let checkpoints: Vec<FileName> =
+        disk.names().into_iter().filter(|name| matches!(name, FileName::Checkpoint(_))).collect();
+    assert_eq!(checkpoints.len(), 2);
+    for damaged in [vec![checkpoints[1]], checkpoints.clone()] {
+        let copy = disk.clone();
+        for name in &damaged {
+            copy.with(|files| files.get_mut(name).expect("there")[20] ^= 1);
+        }
+        let mut rig = Rig::on(copy, small());
+        same_as(&mut rig, &all);
+        assert!(rig.notices.iter().any(|line| line.contains("is damaged; falling back")));
+    }
+}
+
+#[test]
+fn a_log_that_ends_before_its_checkpoint_is_refused() {
+    let (disk, _) = killed();
+    let rig = Rig::on(disk, small()).stop();
+    // Only the newest segment knows of the last start; without it the checkpoint and the identity still do.
+    let (last, _) = last_data_group(&rig.disk);
+    rig.disk.remove(last).expect("memory");
+    let text = refusal(&Rig::on(rig.disk, small()));
+    assert!(text.contains(&format!("{last} is missing")), "{text}");
+    // The files prepared behind it gone as well: the segment before it does not say that more follows.
+    let (copy, _) = killed();
+    let rig = Rig::on(copy, small()).stop();
+    rig.disk.with(|files| files.retain(|name, _| !matches!(name, FileName::Segment(_)) || *name < last));
+    let text = refusal(&Rig::on(rig.disk, small()));
+    assert!(text.contains("a checkpoint was made") || text.contains("has served in epoch 2"), "{text}");
+}
+
+#[test]
+fn a_loss_must_be_named_to_be_accepted_and_no_offset_is_given_out_twice() {
+    let (disk, all) = killed();
+    let groups = data_groups(&disk);
+    let (file, at) = groups[2 + 49];
+    disk.with(|files| files.get_mut(&file).expect("there")[at + 64 + 35 + 61 + 700] ^= 1);
+    let accept = |lsn| Config { accept_loss_from: Some(Lsn(lsn)), ..small() };
+    let wrong = Rig::on(disk.clone(), accept(50));
+    assert!(refusal(&wrong).contains("begins at LSN 51"));
+    let mut rig = Rig::on(disk, accept(51));
+    assert!(rig.serving, "{:?}", rig.fault);
+    for (partition, all) in (0..3).zip(&all) {
+        let kept = rig.read_all("t", partition);
+        assert_eq!(kept[..], all[..kept.len()], "a prefix");
+        assert!((16..=17).contains(&kept.len()));
+    }
+    let kept = rig.read_all("t", 1).last().map(|batch| batch.0 + 2).expect("not empty");
+    let (error, base) = rig.produce("t", 1, batch(1, 10, 200, 1000));
+    assert_eq!((error, base), (0, kept + 1_000_000));
+    assert!(rig.disk.names().iter().any(|name| matches!(name, FileName::LossReport(_))));
+    assert!(rig.disk.names().iter().any(|name| matches!(name, FileName::Lost(_))));
+    // Without damage the flag is refused, so that it cannot stay in a unit file; without the flag all is well.
+    let rig = rig.crash();
+    assert!(refusal(&rig).contains("nothing is damaged"), "{}", refusal(&rig));
+    let mut rig = Rig::on(rig.disk, small());
+    assert_eq!(rig.read_all("t", 1).last().map(|batch| batch.0), Some(base));
+}
+
+#[test]
+fn a_directory_of_another_cluster_node_or_version_is_refused() {
+    let (disk, _) = killed();
+    let other = Config { cluster_id: Some(String::from("another")), ..small() };
+    assert!(refusal(&Rig::on(disk.clone(), other)).contains("not another"));
+    let other = Config { node_id: 5, ..small() };
+    assert!(refusal(&Rig::on(disk.clone(), other)).contains("belongs to node 1, not 5"));
+    disk.with(|files| {
+        let block = files.get_mut(&segment(2)).expect("there");
+        block[12] = 2;
+        let crc = crc32c::crc32c(&block[12..160]);
+        block[8..12].copy_from_slice(&crc.to_le_bytes());
+    });
+    assert!(refusal(&Rig::on(disk, small())).contains("newer version"));
+}
+
+#[test]
+fn an_identity_that_is_lost_or_damaged_is_told_by_the_log() {
+    let (disk, all) = killed();
+    let cluster = |rig: &mut Rig| rig.metadata("t").cluster_id.map(|id| id.to_string());
+    let mut rig = Rig::on(disk.clone(), small());
+    let known = cluster(&mut rig);
+    for hurt in 0..2 {
+        let copy = disk.clone();
+        copy.with(|files| match hurt {
+            0 => drop(files.remove(&FileName::Identity)),
+            _ => files.get_mut(&FileName::Identity).expect("there").truncate(3),
+        });
+        let mut rig = Rig::on(copy, small());
+        same_as(&mut rig, &all);
+        assert_eq!(cluster(&mut rig), known);
+    }
+}
+
+#[test]
+fn an_identity_without_a_log_is_not_an_empty_broker() {
+    let (disk, _) = killed();
+    disk.with(|files| files.retain(|name, _| *name == FileName::Identity));
+    assert!(refusal(&Rig::on(disk, small())).contains("served in epoch 1"));
+}
+
+#[test]
+fn segments_of_deleted_topics_go_and_the_log_still_starts() {
+    let mut rig = Rig::new(small());
+    rig.create("gone", 1, &[]);
+    rig.create("kept", 1, &[]);
+    for at in 0..60 {
+        rig.produce("gone", 0, batch(2, 2000, at, 1000));
+    }
+    rig.delete("gone");
+    for at in 0..60 {
+        rig.produce("kept", 0, batch(2, 2000, at, 1000));
+    }
+    assert!(!rig.disk.names().contains(&segment(1)), "{:?}", rig.disk.names());
+    let kept = rig.read_all("kept", 0);
+    assert_eq!(kept.len(), 60);
+    let mut rig = rig.crash();
+    assert_eq!(rig.read_all("kept", 0), kept);
+    // A segment that is still needed is missed.
+    let oldest =
+        rig.disk.names().into_iter().find(|name| matches!(name, FileName::Segment(_))).expect("some");
+    rig.disk.remove(oldest).expect("memory");
+    refusal(&rig.crash());
+}
+
+#[test]
+fn a_read_error_is_not_the_end_of_the_log() {
+    struct Unreadable(Memory);
+    impl Disk for Unreadable {
+        fn list(&self) -> Result<Vec<evenkeel_core::port::FileEntry>, evenkeel_core::port::DiskError> {
+            self.0.list()
+        }
+        fn read_at(
+            &self,
+            f: FileName,
+            p: u64,
+            into: &mut [u8],
+        ) -> Result<usize, evenkeel_core::port::DiskError> {
+            if f == segment(3) && into.len() > 4096 {
+                return Err(evenkeel_core::port::DiskError {
+                    kind: evenkeel_core::port::DiskErrorKind::Failed,
+                    file: Some(f),
+                    detail: String::from("Input/output error"),
+                });
+            }
+            self.0.read_at(f, p, into)
+        }
+        fn len(&self, f: FileName) -> Result<u64, evenkeel_core::port::DiskError> {
+            self.0.len(f)
+        }
+        fn create(&self, _: FileName) -> Result<(), evenkeel_core::port::DiskError> {
+            panic!("a refused start changes nothing")
+        }
+        fn zero(&self, _: FileName, _: u64) -> Result<(), evenkeel_core::port::DiskError> {
+            panic!("a refused start changes nothing")
+        }
+        fn write_at(
+            &self,
+            _: FileName,
+            _: u64,
+            _: &[bytes::Bytes],
+        ) -> Result<(), evenkeel_core::port::DiskError> {
+            panic!("a refused start changes nothing")
+        }
+        fn sync(&self, _: FileName) -> Result<(), evenkeel_core::port::DiskError> {
+            panic!("a refused start changes nothing")
+        }
+        fn sync_directory(&self) -> Result<(), evenkeel_core::port::DiskError> {
+            panic!("a refused start changes nothing")
+        }
+        fn rename(&self, _: FileName, _: FileName) -> Result<(), evenkeel_core::port::DiskError> {
+            panic!("a refused start changes nothing")
+        }
+        fn remove(&self, _: FileName) -> Result<(), evenkeel_core::port::DiskError> {
+            panic!("a refused start changes nothing")
+        }
+    }
+    let (disk, _) = killed();
+    let disk = Unreadable(disk);
+    let mut effects = Vec::new();
+    let mut broker = evenkeel_core::Broker::boot(small(), 1, &mut effects);
+    for _ in 0..20 {
+        let mut events = Vec::new();
+        for effect in effects.drain(..) {
+            match effect {
+                evenkeel_core::Effect::Disk(op, request) => {
+                    events.push(evenkeel_core::Event::Disk(
+                        op,
+                        evenkeel_core::port::perform(&disk, &request.steps),
+                    ));
+                }
+                evenkeel_core::Effect::Halt(Fault::Refused(refusal)) => {
+                    assert!(refusal.to_string().contains("Input/output error"), "{refusal}");
+                    return;
+                }
+                other => assert!(!matches!(other, evenkeel_core::Effect::Serve), "served in spite of it"),
+            }
+        }
+        broker.turn(evenkeel_core::Now::default(), &mut events, &mut effects);
+    }
+    panic!("neither refused nor served");
+}

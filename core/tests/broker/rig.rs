@@ -1,0 +1,460 @@
+//! A broker on a disk in memory, driven turn by turn. Every `(now, events)` is recorded, with the effects it gave.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Mutex,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use evenkeel_core::{
+    Broker, ClientEvent, Config, Effect, Event, Now,
+    port::{
+        Disk, DiskError, DiskErrorKind, DiskRequest, Fault, FetchAnswer, FileEntry, FileName, FoundOffset,
+        Lane, ProduceIntake, ProducePartition, ProduceTopic, Request, Response, perform,
+    },
+    units::{ConnId, Instant, Offset, OpId, ProducerId, Tag, Timestamp, TopicId},
+    wire::batch::{Batch, BatchHeader, CRC_COVERS_FROM, HEADER_BYTES, LENGTH_OVERHEAD},
+};
+use kafka_protocol::{
+    messages::{
+        CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, FetchRequest, InitProducerIdRequest,
+        ListOffsetsRequest, MetadataRequest, MetadataResponse, ProduceResponse, TopicName,
+        create_topics_request::CreatableTopic,
+        create_topics_request::CreatableTopicConfig,
+        fetch_request::{FetchPartition, FetchTopic},
+        list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
+        metadata_request::MetadataRequestTopic,
+    },
+    protocol::StrBytes,
+};
+
+/// Files in memory. Writes are there at once; a crash is a clone.
+#[derive(Default)]
+pub(crate) struct Memory {
+    files: Mutex<BTreeMap<FileName, Vec<u8>>>,
+    /// While set, no file grows.
+    pub(crate) full: Mutex<bool>,
+}
+
+impl Clone for Memory {
+    fn clone(&self) -> Memory {
+        Memory { files: Mutex::new(self.with(|files| files.clone())), full: Mutex::new(false) }
+    }
+}
+
+fn not_found(file: FileName) -> DiskError {
+    DiskError { kind: DiskErrorKind::NotFound, file: Some(file), detail: String::from("not there") }
+}
+
+impl Memory {
+    pub(crate) fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<FileName, Vec<u8>>) -> T) -> T {
+        change(&mut self.files.lock().expect("no test panics with it"))
+    }
+
+    pub(crate) fn fill(&self, full: bool) {
+        *self.full.lock().expect("no test panics with it") = full;
+    }
+
+    pub(crate) fn names(&self) -> Vec<FileName> {
+        self.with(|files| files.keys().copied().collect())
+    }
+}
+
+impl Disk for Memory {
+    fn list(&self) -> Result<Vec<FileEntry>, DiskError> {
+        Ok(self.with(|files| {
+            files.iter().map(|(file, bytes)| FileEntry { file: *file, len: bytes.len() as u64 }).collect()
+        }))
+    }
+    fn read_at(&self, file: FileName, position: u64, into: &mut [u8]) -> Result<usize, DiskError> {
+        self.with(|files| {
+            let bytes = files.get(&file).ok_or_else(|| not_found(file))?;
+            let from = bytes.get(position as usize..).unwrap_or(&[]);
+            let len = from.len().min(into.len());
+            into[..len].copy_from_slice(&from[..len]);
+            Ok(len)
+        })
+    }
+    fn len(&self, file: FileName) -> Result<u64, DiskError> {
+        self.with(|files| files.get(&file).map(|bytes| bytes.len() as u64).ok_or_else(|| not_found(file)))
+    }
+    fn create(&self, file: FileName) -> Result<(), DiskError> {
+        self.with(|files| files.insert(file, Vec::new()));
+        Ok(())
+    }
+    fn zero(&self, file: FileName, len: u64) -> Result<(), DiskError> {
+        if *self.full.lock().expect("no test panics with it") {
+            let detail = String::from("No space left on device");
+            return Err(DiskError { kind: DiskErrorKind::Full, file: Some(file), detail });
+        }
+        self.with(|files| files.get_mut(&file).map(|bytes| bytes.resize(len as usize, 0)));
+        Ok(())
+    }
+    fn write_at(&self, file: FileName, position: u64, data: &[Bytes]) -> Result<(), DiskError> {
+        self.with(|files| {
+            let bytes = files.get_mut(&file).ok_or_else(|| not_found(file))?;
+            let mut at = position as usize;
+            for slice in data {
+                if bytes.len() < at + slice.len() {
+                    bytes.resize(at + slice.len(), 0);
+                }
+                bytes[at..at + slice.len()].copy_from_slice(slice);
+                at += slice.len();
+            }
+            Ok(())
+        })
+    }
+    fn sync(&self, _: FileName) -> Result<(), DiskError> {
+        Ok(())
+    }
+    fn sync_directory(&self) -> Result<(), DiskError> {
+        Ok(())
+    }
+    fn rename(&self, from: FileName, to: FileName) -> Result<(), DiskError> {
+        self.with(|files| {
+            let bytes = files.remove(&from).ok_or_else(|| not_found(from))?;
+            files.insert(to, bytes);
+            Ok(())
+        })
+    }
+    fn remove(&self, file: FileName) -> Result<(), DiskError> {
+        self.with(|files| files.remove(&file));
+        Ok(())
+    }
+}
+
+/// One turn: what went in and what came out.
+pub(crate) type Recorded = (Now, Vec<Event>, Vec<Effect>);
+
+/// A broker and its world.
+pub(crate) struct Rig {
+    pub(crate) broker: Broker,
+    pub(crate) disk: Memory,
+    pub(crate) config: Config,
+    pub(crate) seed: u64,
+    pub(crate) now: Now,
+    pub(crate) replies: Vec<(ConnId, Tag, Response)>,
+    pub(crate) closed: Vec<ConnId>,
+    pub(crate) notices: Vec<String>,
+    pub(crate) serving: bool,
+    pub(crate) stopped: bool,
+    pub(crate) fault: Option<Fault>,
+    /// While true, log writes are taken and do not complete.
+    pub(crate) hold_log: bool,
+    pub(crate) held: VecDeque<(OpId, DiskRequest)>,
+    pub(crate) recorded: Vec<Recorded>,
+    pub(crate) deadline: Option<Instant>,
+    next_tag: u64,
+}
+
+pub(crate) fn small() -> Config {
+    Config { segment_bytes: 64 << 10, message_bytes_max: 20_000, cache_bytes: 8 << 10, ..Config::default() }
+}
+
+impl Rig {
+    pub(crate) fn new(config: Config) -> Rig {
+        Rig::on(Memory::default(), config)
+    }
+
+    /// Boots on what is there and runs until nothing is left to do.
+    pub(crate) fn on(disk: Memory, config: Config) -> Rig {
+        let seed = 7 + disk.names().len() as u64;
+        let mut effects = Vec::new();
+        let broker = Broker::boot(config.clone(), seed, &mut effects);
+        let mut rig = Rig {
+            broker,
+            disk,
+            config,
+            seed,
+            now: Now { mono: Instant(0), wall: Timestamp(1_700_000_000_000) },
+            replies: Vec::new(),
+            closed: Vec::new(),
+            notices: Vec::new(),
+            serving: false,
+            stopped: false,
+            fault: None,
+            hold_log: false,
+            held: VecDeque::new(),
+            recorded: Vec::new(),
+            deadline: None,
+            next_tag: 0,
+        };
+        let events = rig.carry_out(effects);
+        rig.feed(events);
+        rig
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) -> Vec<Event> {
+        let mut events = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Reply(conn, tag, response) => self.replies.push((conn, tag, *response)),
+                Effect::Close(conn) => self.closed.push(conn),
+                Effect::Disk(op, request) if self.hold_log && request.lane == Lane::Log => {
+                    self.held.push_back((op, request));
+                }
+                Effect::Disk(op, request) => {
+                    events.push(Event::Disk(op, perform(&self.disk, &request.steps)))
+                }
+                Effect::Notice(notice) => self.notices.push(notice.text),
+                Effect::Serve => self.serving = true,
+                Effect::Stopped => self.stopped = true,
+                Effect::Halt(fault) => self.fault = Some(fault),
+            }
+        }
+        events
+    }
+
+    /// Turns until the world is quiet.
+    pub(crate) fn feed(&mut self, mut events: Vec<Event>) {
+        loop {
+            self.now.mono = Instant(self.now.mono.0 + 10);
+            let mut effects = Vec::new();
+            let given = events.clone();
+            self.deadline = self.broker.turn(self.now, &mut events, &mut effects);
+            assert!(events.is_empty());
+            self.recorded.push((self.now, given, effects.clone()));
+            events = self.carry_out(effects);
+            if events.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Lets time pass, timers included.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now.mono.after(time);
+        while let Some(deadline) = self.deadline
+            && deadline <= end
+        {
+            self.now.mono = self.now.mono.max(deadline);
+            self.feed(Vec::new());
+        }
+        self.now.mono = self.now.mono.max(end);
+        self.now.wall = Timestamp(self.now.wall.0 + i64::try_from(time.as_millis()).expect("short"));
+    }
+
+    /// Completes the held log writes.
+    pub(crate) fn release_log(&mut self) {
+        self.hold_log = false;
+        while let Some((op, request)) = self.held.pop_front() {
+            let done = Event::Disk(op, perform(&self.disk, &request.steps));
+            self.feed(vec![done]);
+        }
+    }
+
+    pub(crate) fn send(&mut self, conn: u64, version: i16, request: Request) -> Tag {
+        let tag = Tag(self.next_tag);
+        self.next_tag += 1;
+        let event = ClientEvent::Request { tag, version, request: Box::new(request) };
+        self.feed(vec![Event::Client(ConnId(conn), event)]);
+        tag
+    }
+
+    pub(crate) fn reply(&mut self, tag: Tag) -> Option<Response> {
+        let at = self.replies.iter().position(|(_, known, _)| *known == tag)?;
+        Some(self.replies.remove(at).2)
+    }
+
+    pub(crate) fn ask(&mut self, version: i16, request: Request) -> Response {
+        let tag = self.send(1, version, request);
+        self.reply(tag).expect("answered at once")
+    }
+
+    /// Kill and start again.
+    pub(crate) fn crash(self) -> Rig {
+        Rig::on(self.disk, self.config)
+    }
+
+    pub(crate) fn stop(mut self) -> Rig {
+        self.feed(vec![Event::Stop]);
+        assert!(self.stopped, "an idle broker stops at once");
+        self
+    }
+}
+
+/// A batch with `count` records of `fill` bytes each; not real records: core never looks inside.
+pub(crate) fn batch(count: i32, fill: usize, byte: u8, timestamp: i64) -> Batch {
+    producer_batch(count, fill, byte, timestamp, -1, -1, -1)
+}
+
+pub(crate) fn producer_batch(
+    count: i32,
+    fill: usize,
+    byte: u8,
+    timestamp: i64,
+    producer: i64,
+    epoch: i16,
+    sequence: i32,
+) -> Batch {
+    let records = vec![byte; fill * count as usize];
+    let mut header = BatchHeader {
+        base_offset: Offset(0),
+        batch_length: i32::try_from(HEADER_BYTES + records.len() - LENGTH_OVERHEAD).expect("small"),
+        leader_epoch: -1,
+        magic: 2,
+        crc: 0,
+        attributes: 0,
+        last_offset_delta: count - 1,
+        base_timestamp: Timestamp(timestamp),
+        max_timestamp: Timestamp(timestamp),
+        producer_id: ProducerId(producer),
+        producer_epoch: epoch,
+        base_sequence: sequence,
+        record_count: count,
+    };
+    let mut bytes = header.encode().to_vec();
+    bytes.extend_from_slice(&records);
+    header.crc = crc32c::crc32c(&bytes[CRC_COVERS_FROM..]);
+    Batch { header, records: Bytes::from(records) }
+}
+
+fn topic_name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_string()))
+}
+
+impl Rig {
+    pub(crate) fn create(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        configs: &[(&str, &str)],
+    ) -> CreateTopicsResponse {
+        let configs = configs.iter().map(|(name, value)| {
+            CreatableTopicConfig::default()
+                .with_name(StrBytes::from_string((*name).to_string()))
+                .with_value(Some(StrBytes::from_string((*value).to_string())))
+        });
+        let topic = CreatableTopic::default()
+            .with_name(topic_name(name))
+            .with_num_partitions(partitions)
+            .with_replication_factor(-1)
+            .with_configs(configs.collect());
+        match self.ask(7, Request::CreateTopics(CreateTopicsRequest::default().with_topics(vec![topic]))) {
+            Response::CreateTopics(response) => response,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn delete(&mut self, name: &str) {
+        let request = DeleteTopicsRequest::default().with_topic_names(vec![topic_name(name)]);
+        match self.ask(5, Request::DeleteTopics(request)) {
+            Response::DeleteTopics(response) => assert_eq!(response.responses[0].error_code, 0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn metadata(&mut self, name: &str) -> MetadataResponse {
+        let topic = MetadataRequestTopic::default().with_name(Some(topic_name(name)));
+        let request =
+            MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);
+        match self.ask(12, Request::Metadata(request)) {
+            Response::Metadata(response) => response,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn produce_request(topic: &str, partition: i32, acks: i16, batch: Batch) -> Request {
+        Request::Produce(ProduceIntake {
+            transactional_id: None,
+            acks,
+            topics: vec![ProduceTopic {
+                name: topic_name(topic),
+                id: TopicId::NONE,
+                partitions: vec![ProducePartition { index: partition, batch: Ok(batch) }],
+            }],
+        })
+    }
+
+    /// Error code and base offset.
+    pub(crate) fn produce(&mut self, topic: &str, partition: i32, batch: Batch) -> (i16, i64) {
+        match self.ask(11, Rig::produce_request(topic, partition, -1, batch)) {
+            Response::Produce(response) => outcome(&response),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn fetch_request(topic: &str, partition: i32, offset: i64, wait_ms: i32) -> FetchRequest {
+        let partition = FetchPartition::default()
+            .with_partition(partition)
+            .with_fetch_offset(offset)
+            .with_current_leader_epoch(-1)
+            .with_partition_max_bytes(1 << 20);
+        FetchRequest::default()
+            .with_max_wait_ms(wait_ms)
+            .with_min_bytes(1)
+            .with_max_bytes(10 << 20)
+            .with_session_epoch(-1)
+            .with_topics(vec![
+                FetchTopic::default().with_topic(topic_name(topic)).with_partitions(vec![partition]),
+            ])
+    }
+
+    pub(crate) fn fetch(&mut self, topic: &str, partition: i32, offset: i64) -> FetchAnswer {
+        match self.ask(11, Request::Fetch(Rig::fetch_request(topic, partition, offset, 0))) {
+            Response::Fetch(answer) => answer,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// All batches of a partition: base offset, count, first record byte, leader epoch.
+    pub(crate) fn read_all(&mut self, topic: &str, partition: i32) -> Vec<(i64, i32, u8, i32)> {
+        let mut offset = 0;
+        let mut found = Vec::new();
+        loop {
+            let answer = self.fetch(topic, partition, offset);
+            let fetched = &answer.topics[0].partitions[0];
+            assert_eq!(fetched.error_code, 0);
+            let bytes: Vec<u8> = fetched.records.iter().flat_map(|slice| slice.to_vec()).collect();
+            if bytes.is_empty() {
+                return found;
+            }
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let header = BatchHeader::parse(rest[..HEADER_BYTES].try_into().expect("whole"));
+                let len = header.batch_length as usize + LENGTH_OVERHEAD;
+                assert_eq!(crc32c::crc32c(&rest[CRC_COVERS_FROM..len]), header.crc);
+                found.push((
+                    header.base_offset.0,
+                    header.record_count,
+                    rest[HEADER_BYTES],
+                    header.leader_epoch,
+                ));
+                offset = header.last_offset().0 + 1;
+                rest = &rest[len..];
+            }
+        }
+    }
+
+    pub(crate) fn list_offset(&mut self, topic: &str, partition: i32, timestamp: i64) -> FoundOffset {
+        let partition = ListOffsetsPartition::default()
+            .with_partition_index(partition)
+            .with_current_leader_epoch(-1)
+            .with_timestamp(timestamp);
+        let request = ListOffsetsRequest::default().with_topics(vec![
+            ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(vec![partition]),
+        ]);
+        match self.ask(7, Request::ListOffsets(request)) {
+            Response::ListOffsets(answer) => answer.topics[0].partitions[0].found.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn producer_id(&mut self) -> i64 {
+        match self
+            .ask(4, Request::InitProducerId(InitProducerIdRequest::default().with_transactional_id(None)))
+        {
+            Response::InitProducerId(response) => {
+                assert_eq!(response.error_code, 0);
+                response.producer_id.0
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub(crate) fn outcome(response: &ProduceResponse) -> (i16, i64) {
+    let partition = &response.responses[0].partition_responses[0];
+    (partition.error_code, partition.base_offset)
+}
