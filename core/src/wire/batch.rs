@@ -35,6 +35,8 @@ pub const LOG_APPEND_TIME: i16 = 1 << 3;
 pub const TRANSACTIONAL: i16 = 1 << 4;
 /// Attribute bit: a transaction marker.
 pub const CONTROL: i16 = 1 << 5;
+/// Attribute bit: the base timestamp is the time from which deleted records may go (KIP-534). Set by cleaners.
+pub const DELETE_HORIZON: i16 = 1 << 6;
 /// Attribute bits that hold the codec.
 pub const CODEC_MASK: i16 = 0b111;
 
@@ -133,12 +135,23 @@ impl BatchHeader {
     }
 
     /// Gives every record the broker's time (`message.timestamp.type=LogAppendTime`): attribute bit 3 and the
-    /// max timestamp change, and the CRC follows without a look at the records. CRCs are linear: only the
-    /// difference of the two headers is carried over the records' length.
+    /// max timestamp change, and the CRC follows without a look at the records.
     pub fn stamp_append_time(&mut self, now: Timestamp, records_len: usize) {
+        self.amend(records_len, |header| {
+            header.attributes |= LOG_APPEND_TIME;
+            header.max_timestamp = now;
+        });
+    }
+
+    /// Sets the max timestamp to what the records say, and the CRC follows without another look at them.
+    pub fn amend_max_timestamp(&mut self, max_timestamp: Timestamp, records_len: usize) {
+        self.amend(records_len, |header| header.max_timestamp = max_timestamp);
+    }
+
+    /// CRCs are linear: only the difference of the two headers is carried over the records' length.
+    fn amend(&mut self, records_len: usize, change: impl FnOnce(&mut BatchHeader)) {
         let before = crc32c::crc32c(&self.encode()[CRC_COVERS_FROM..]);
-        self.attributes |= LOG_APPEND_TIME;
-        self.max_timestamp = now;
+        change(self);
         let after = crc32c::crc32c(&self.encode()[CRC_COVERS_FROM..]);
         self.crc ^= crc32c::crc32c_combine(before ^ after, 0, records_len);
     }

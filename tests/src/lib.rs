@@ -1,0 +1,209 @@
+//! A broker process for tests: the real binary on a real directory, started, killed, stopped, and looked at.
+
+pub mod kafka;
+pub mod log_files;
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+/// How long anything that must happen may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The binary under test, built once. `EVENKEEL_BIN` names another one.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        if let Some(given) = std::env::var_os("EVENKEEL_BIN") {
+            return PathBuf::from(given);
+        }
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "-p", "evenkeel", "--bin", "evenkeel"]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        let built = build.status().expect("cargo runs, it runs this test");
+        assert!(built.success(), "the binary must build");
+        let test = std::env::current_exe().expect("a test has a path");
+        let profile = test.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
+        profile.join("evenkeel")
+    })
+}
+
+/// A seed for one test: from `EVENKEEL_SEED`, or of the moment. Printed, so that a failure can be run again.
+pub fn seed() -> u64 {
+    let seed =
+        std::env::var("EVENKEEL_SEED").ok().and_then(|given| given.parse().ok()).unwrap_or_else(rand::random);
+    eprintln!("EVENKEEL_SEED={seed}");
+    seed
+}
+
+/// Calls until it gives something.
+///
+/// # Panics
+/// After [`PATIENCE`], with `what` in the message.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A broker process.
+pub struct Broker {
+    child: Child,
+    address: SocketAddr,
+    directory: PathBuf,
+    log: PathBuf,
+    arguments: Vec<String>,
+    /// How long the last start took until a client could connect.
+    pub start_time: Duration,
+}
+
+/// How a start ended.
+pub enum Start {
+    /// It serves.
+    Serving(Broker),
+    /// It ended by itself.
+    Ended(ExitStatus, String),
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("loopback has a free port")
+        .port()
+}
+
+impl Broker {
+    /// Starts a broker on a directory, with further arguments.
+    ///
+    /// # Panics
+    /// It did not come up.
+    pub fn start(directory: &Path, arguments: &[&str]) -> Broker {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        match Broker::try_start(directory, address, arguments) {
+            Start::Serving(broker) => broker,
+            Start::Ended(status, log) => panic!("the broker ended with {status}:\n{log}"),
+        }
+    }
+
+    /// Starts a broker that may refuse to.
+    pub fn try_start(directory: &Path, address: SocketAddr, arguments: &[&str]) -> Start {
+        let log = directory.with_extension("log");
+        let output = File::options().create(true).append(true).open(&log).expect("the log can be written");
+        let begun = Instant::now();
+        let mut child = Command::new(binary())
+            .arg("serve")
+            .args(["--listen", &address.to_string(), "--data-dir"])
+            .arg(directory)
+            .args(arguments)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("a second handle"))
+            .stderr(output)
+            .spawn()
+            .expect("the binary starts");
+        let ended = wait_for("the broker to serve", || match child.try_wait().expect("our child") {
+            Some(status) => Some(Some(status)),
+            None => TcpStream::connect(address).ok().map(|_| None),
+        });
+        let start_time = begun.elapsed();
+        if let Some(status) = ended {
+            return Start::Ended(status, std::fs::read_to_string(&log).unwrap_or_default());
+        }
+        Start::Serving(Broker {
+            child,
+            address,
+            directory: directory.to_path_buf(),
+            log,
+            arguments: arguments.iter().map(|&argument| argument.to_string()).collect(),
+            start_time,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `host:port`, as clients want it.
+    pub fn bootstrap(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Its data directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it has printed so far, over all starts on this directory.
+    pub fn printed(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The last line printed that contains `part`.
+    pub fn last_line_with(&self, part: &str) -> Option<String> {
+        let lines = BufReader::new(File::open(&self.log).ok()?).lines();
+        lines.map_while(Result::ok).filter(|line| line.contains(part)).last()
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("our child can be killed");
+        self.child.wait().expect("our child can be waited for");
+    }
+
+    /// Starts again after [`Broker::kill`] or [`Broker::stop`], at the same address.
+    ///
+    /// # Panics
+    /// It did not come up.
+    pub fn start_again(&mut self) {
+        let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        match Broker::try_start(&self.directory, self.address, &arguments) {
+            Start::Serving(broker) => *self = broker,
+            Start::Ended(status, log) => panic!("the broker ended with {status}:\n{log}"),
+        }
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
+        rustix::process::kill_process(pid, signal).expect("our child can be signalled");
+    }
+
+    /// SIGTERM, and the exit status.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal(rustix::process::Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait_for("the broker to end", || self.child.try_wait().expect("our child"))
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // A test that failed leaves no process behind. One that has ended already gives an error, which is fine.
+        if self.child.kill().is_ok() {
+            self.child.wait().expect("our child can be waited for");
+        }
+    }
+}
