@@ -96,7 +96,7 @@ const FIXED: [(&str, &[&str]); 9] = [
     ("message.format.version", &["3.0-IV1"]),
 ];
 
-/// Longest config value.
+/// Longest config name and value. Both go into error messages, which older versions of the protocol bound.
 const VALUE_BYTES_MAX: usize = 256;
 
 /// Whether a config may be given to a new topic.
@@ -108,6 +108,9 @@ pub fn check_config(name: &str, value: &str, config: &Config) -> Result<(), Stri
         Ok(number) if (low..=high).contains(&number) => Ok(()),
         Ok(_) | Err(_) => Err(format!("{name}={value}: a number from {low} to {high} is needed")),
     };
+    if name.len() > VALUE_BYTES_MAX {
+        return Err(format!("a config name of {} characters is too long", name.len()));
+    }
     if value.len() > VALUE_BYTES_MAX {
         return Err(format!("{name}: a value of {} characters is too long", value.len()));
     }

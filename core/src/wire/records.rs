@@ -79,6 +79,7 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
+#[inline]
 fn take_record<'a>(rest: &mut &'a [u8]) -> Option<Record<'a>> {
     let len = usize::try_from(varint::signed(rest)?).ok()?;
     let (mut body, behind) = rest.split_at_checked(len)?;
@@ -94,12 +95,14 @@ fn take_record<'a>(rest: &mut &'a [u8]) -> Option<Record<'a>> {
     body.is_empty().then_some(Record { timestamp_delta, offset_delta, key, value, header_count })
 }
 
+#[inline]
 fn take_deltas(body: &mut &[u8]) -> Option<(i64, i32)> {
     *body = body.get(1..)?; // The attributes: unused, not looked at by Kafka either.
     Some((varint::signed_long(body)?, varint::signed(body)?))
 }
 
 /// A key or value: outer `None` is damage, inner `None` is null.
+#[inline]
 fn take_field<'a>(body: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     let len = varint::signed(body)?;
     if len == -1 {

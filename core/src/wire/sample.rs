@@ -1,5 +1,7 @@
 //! What the tests of this directory are fed: a small random source, batches, and a request of every API.
 
+extern crate std;
+
 use alloc::{format, string::String, vec::Vec};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -146,6 +148,57 @@ pub(super) fn batch(mut header: BatchHeader, records: &[u8]) -> Bytes {
     header.crc = crc32c::crc32c(&bytes[CRC_COVERS_FROM..]);
     bytes[..HEADER_BYTES].copy_from_slice(&header.encode());
     bytes.into()
+}
+
+/// Record bytes as clients compress them: the codec's reference encoder, with some of the forms it allows.
+pub(super) fn compressed(dice: &mut Dice, codec: i16, plain: &[u8]) -> Vec<u8> {
+    match codec {
+        0 => Vec::from(plain),
+        1 => gzip(plain),
+        2 if dice.coin() => snappy(plain),
+        2 => xerial(plain),
+        3 => lz4(dice, plain),
+        4 => zstd::bulk::compress(plain, dice.below(6) as i32).expect("memory suffices"),
+        _ => unreachable!("a test asks for codecs that are"),
+    }
+}
+
+/// A gzip member with every optional header field and no checksum worth the name.
+pub(super) fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut out = Vec::from([0x1f, 0x8b, 8, 2 | 4 | 8 | 16, 0, 0, 0, 0, 0, 255]);
+    out.extend_from_slice(b"\x03\0ext");
+    out.extend_from_slice(b"name\0comment\0\x12\x34");
+    out.extend(miniz_oxide::deflate::compress_to_vec(plain, 6));
+    out.extend_from_slice(&[0; 8]);
+    out
+}
+
+fn snappy(plain: &[u8]) -> Vec<u8> {
+    snap::raw::Encoder::new().compress_vec(plain).expect("below 4 GiB")
+}
+
+/// Snappy as the Java library frames it.
+fn xerial(plain: &[u8]) -> Vec<u8> {
+    let mut out = Vec::from(*b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01");
+    for chunk in plain.chunks(32 << 10) {
+        let block = snappy(chunk);
+        out.extend_from_slice(&(block.len() as u32).to_be_bytes());
+        out.extend(block);
+    }
+    out
+}
+
+fn lz4(dice: &mut Dice, plain: &[u8]) -> Vec<u8> {
+    use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+    let info = FrameInfo::new()
+        .block_mode(if dice.coin() { BlockMode::Linked } else { BlockMode::Independent })
+        .block_size(if dice.coin() { BlockSize::Max64KB } else { BlockSize::Max1MB })
+        .block_checksums(dice.coin())
+        .content_checksum(dice.coin())
+        .content_size(dice.some(|_| plain.len() as u64));
+    let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+    std::io::Write::write_all(&mut encoder, plain).expect("a Vec takes everything");
+    encoder.finish().expect("a Vec takes everything")
 }
 
 /// A frame: header as a client writes it, then the body.

@@ -1,0 +1,229 @@
+//! One client connection: a task that reads frames, brings requests to the brain and writes answers in order.
+//!
+//! Reading stops while an answer is being written, while too many requests are on their way, and while there is no memory
+//! for the next one: a client that does not read is not read from.
+
+use std::{collections::VecDeque, io, io::IoSlice, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::{Buf, Bytes};
+use evenkeel_core::{
+    ClientEvent, Event,
+    limits::REQUESTS_IN_FLIGHT_MAX,
+    units::ConnId,
+    wire::session::{Inbound, Session},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    sync::{OwnedSemaphorePermit, mpsc, watch},
+    time::{Instant, timeout},
+};
+
+use crate::{
+    driver::{Driver, Mail},
+    frames::{Budget, Ended, FrameReader},
+};
+
+/// Slices handed to one write.
+const SLICES: usize = 64;
+
+/// Bounds of a connection.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// Memory for requests, shared by all connections.
+    pub budget: Budget,
+    /// A connection with nothing on its way is closed after this time.
+    pub idle: Duration,
+    /// A frame that was begun must be complete within this time, an answer be taken.
+    pub progress: Duration,
+}
+
+/// Why a connection ended.
+enum End {
+    /// The client left.
+    Left,
+    /// The broker stops, and everything that was on its way has been answered.
+    Stopping,
+    /// For the log.
+    Because(String),
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> End {
+        match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+                End::Left
+            }
+            _ => End::Because(error.to_string()),
+        }
+    }
+}
+
+struct Connection<S> {
+    stream: S,
+    driver: Arc<Driver>,
+    id: ConnId,
+    mailbox: mpsc::UnboundedReceiver<Mail>,
+    session: Session,
+    reader: FrameReader,
+    /// Memory of the requests on their way, oldest first.
+    memory: VecDeque<OwnedSemaphorePermit>,
+    bounds: Bounds,
+    stopping: watch::Receiver<bool>,
+}
+
+/// Serves one client until it leaves, misbehaves, or the broker stops.
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    peer: SocketAddr,
+    driver: Arc<Driver>,
+    bounds: Bounds,
+    stopping: watch::Receiver<bool>,
+) {
+    let (id, mailbox) = driver.connect();
+    let reader = FrameReader::new(bounds.budget.clone());
+    let session = Session::new();
+    let memory = VecDeque::new();
+    let mut connection = Connection {
+        stream,
+        driver: Arc::clone(&driver),
+        id,
+        mailbox,
+        session,
+        reader,
+        memory,
+        bounds,
+        stopping,
+    };
+    match connection.run().await {
+        End::Left | End::Stopping => tracing::debug!("connection {id} from {peer} ended"),
+        End::Because(reason) => tracing::info!("connection {id} from {peer} closed: {reason}"),
+    }
+    driver.disconnect(id);
+    // The other side may be gone already; there is nobody to tell.
+    let _ = connection.stream.shutdown().await;
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    async fn run(&mut self) -> End {
+        loop {
+            if let Err(end) = self.write_answers().await {
+                return end;
+            }
+            if *self.stopping.borrow() && self.session.in_flight() == 0 {
+                return End::Stopping;
+            }
+            let reading = self.session.in_flight() < REQUESTS_IN_FLIGHT_MAX && !*self.stopping.borrow();
+            let patience = if self.reader.is_in_frame() {
+                self.bounds.progress
+            } else if self.session.in_flight() == 0 {
+                self.bounds.idle
+            } else {
+                Duration::MAX
+            };
+            let wait = async {
+                match Instant::now().checked_add(patience) {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                mail = self.mailbox.recv() => match mail {
+                    Some(Mail::Reply(tag, response)) => self.session.answer(tag, *response),
+                    Some(Mail::Close) => return End::Because(String::from("the broker refuses a request in this way")),
+                    None => return End::Left,
+                },
+                frame = self.reader.next(&mut self.stream), if reading => match frame {
+                    Ok(frame) => {
+                        self.memory.push_back(frame.memory);
+                        match self.session.receive(frame.bytes) {
+                            Ok(Some(inbound)) => self.bring(inbound),
+                            Ok(None) => {}
+                            Err(close) => return End::Because(close.to_string()),
+                        }
+                    }
+                    Err(Ended::Gone(None)) => return End::Left,
+                    Err(Ended::Gone(Some(error))) => return error.into(),
+                    Err(Ended::Refused(close)) => return End::Because(close.to_string()),
+                    Err(Ended::OverBudget { len }) => {
+                        return End::Because(format!("a request of {len} bytes is larger than --request-memory"));
+                    }
+                },
+                // A sender that is gone means that the broker stops, too.
+                _ = self.stopping.changed(), if !*self.stopping.borrow() => {}
+                () = wait => {
+                    return End::Because(if self.reader.is_in_frame() {
+                        format!("a request was not complete within {patience:?}")
+                    } else {
+                        format!("idle for {patience:?}")
+                    });
+                }
+            }
+        }
+    }
+
+    fn bring(&self, inbound: Inbound) {
+        let Inbound { tag, version, request } = inbound;
+        self.driver.bring(Event::Client(self.id, ClientEvent::Request { tag, version, request }));
+    }
+
+    /// Writes every answer whose turn it is.
+    async fn write_answers(&mut self) -> Result<(), End> {
+        // What is ready goes out together.
+        while let Ok(Mail::Reply(tag, response)) = self.mailbox.try_recv() {
+            self.session.answer(tag, *response);
+        }
+        let mut wrote = false;
+        while let Some(frame) = self.session.next_frame() {
+            wrote = true;
+            match timeout(self.bounds.progress, write_all(&mut self.stream, frame)).await {
+                Ok(written) => written?,
+                Err(_) => {
+                    return Err(End::Because(format!(
+                        "an answer was not taken within {:?}",
+                        self.bounds.progress
+                    )));
+                }
+            }
+        }
+        while self.memory.len() > self.session.in_flight() {
+            self.memory.pop_front();
+        }
+        if wrote {
+            self.stream.flush().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes all slices, without joining them.
+async fn write_all<S: AsyncWrite + Unpin>(stream: &mut S, slices: Vec<Bytes>) -> io::Result<()> {
+    let mut rest: VecDeque<Bytes> = slices.into_iter().filter(|slice| !slice.is_empty()).collect();
+    while !rest.is_empty() {
+        let mut written = {
+            let mut some = [IoSlice::new(&[]); SLICES];
+            let count = rest.len().min(SLICES);
+            for (slot, slice) in some.iter_mut().zip(&rest) {
+                *slot = IoSlice::new(slice);
+            }
+            stream.write_vectored(&some[..count]).await?
+        };
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        while let Some(first) = rest.front_mut()
+            && written > 0
+        {
+            if written < first.len() {
+                first.advance(written);
+                break;
+            }
+            written -= first.len();
+            rest.pop_front();
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+use evenkeel_core::units::SegmentSequence;
+
+use super::*;
+
+const SEGMENT: FileName = FileName::Segment(SegmentSequence(1));
+
+fn opened() -> (tempfile::TempDir, Files) {
+    let temporary = tempfile::tempdir().expect("a temporary directory");
+    let files = Files::open(&temporary.path().join("a/b")).expect("it can be created");
+    (temporary, files)
+}
+
+#[test]
+fn many_slices_are_written_one_behind_the_other() {
+    let (_temporary, files) = opened();
+    files.create(SEGMENT).expect("created");
+    let data: Vec<Bytes> =
+        (0..2000u32).map(|at| Bytes::from(vec![(at % 251) as u8; (at % 7) as usize])).collect();
+    let whole: Vec<u8> = data.iter().flat_map(|slice| slice.to_vec()).collect();
+    files.write_at(SEGMENT, 100, &data).expect("written");
+    files.sync(SEGMENT).expect("synced");
+    let mut back = vec![0xff; whole.len() + 200];
+    assert_eq!(
+        files.read_at(SEGMENT, 0, &mut back).expect("read"),
+        whole.len() + 100,
+        "up to the end of the file"
+    );
+    assert_eq!(back[100..100 + whole.len()], whole);
+    assert_eq!(back[..100], [0; 100]);
+}
+
+#[test]
+fn zeros_fill_a_file_to_its_size() {
+    let (_temporary, files) = opened();
+    files.create(SEGMENT).expect("created");
+    files.zero(SEGMENT, (3 << 20) + 17).expect("zeroed");
+    assert_eq!(files.len(SEGMENT), Ok((3 << 20) + 17));
+}
+
+#[test]
+fn what_is_not_there_is_said_to_be_not_there() {
+    let (_temporary, files) = opened();
+    let error = files.len(SEGMENT).expect_err("not there");
+    assert_eq!((error.kind, error.file), (DiskErrorKind::NotFound, Some(SEGMENT)));
+    assert_eq!(files.remove(SEGMENT), Ok(()), "removing it again is fine");
+    assert_eq!(files.list(), Ok(vec![]), "the lock is not ours to list");
+}
+
+#[test]
+fn a_renamed_file_keeps_its_bytes_and_replaces_the_other() {
+    let (_temporary, files) = opened();
+    for (file, byte) in [(FileName::IdentityDraft, 1), (FileName::Identity, 2)] {
+        files.create(file).expect("created");
+        files.write_at(file, 0, &[Bytes::from(vec![byte; 3])]).expect("written");
+    }
+    files.rename(FileName::IdentityDraft, FileName::Identity).expect("renamed");
+    files.sync_directory().expect("synced");
+    let mut back = [0; 3];
+    assert_eq!(files.read_at(FileName::Identity, 0, &mut back), Ok(3));
+    assert_eq!(back, [1; 3]);
+    assert_eq!(files.list().map(|files| files.len()), Ok(1));
+    assert_eq!(files.len(FileName::IdentityDraft).map_err(|error| error.kind), Err(DiskErrorKind::NotFound));
+}
+
+#[test]
+fn a_directory_is_opened_by_one_at_a_time() {
+    let (temporary, files) = opened();
+    let error = Files::open(&temporary.path().join("a/b")).expect_err("locked");
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    drop(files);
+    Files::open(&temporary.path().join("a/b")).expect("free again");
+}

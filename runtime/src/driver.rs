@@ -1,0 +1,272 @@
+//! The brain, and who runs it: whoever has an event for it.
+//!
+//! An event is put into the queue, then its bringer *pumps*: if the brain is free, it takes the queue, runs turns and
+//! carries out the effects itself; if it is not, it goes on, for whoever holds the brain looks into the queue again
+//! after letting go. So a produce crosses threads twice: from its connection to the log thread and back.
+//!
+//! No event is left lying: (1) a bringer adds to the queue before it tries the brain; (2) if the try fails, some holder had
+//! the brain at that time, and (3) every holder looks into the queue *after* it has let go of the brain, which is after (2),
+//! so it sees what (1) added, and pumps again or wakes the driver task to do so.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, TryLockError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use evenkeel_core::{
+    Broker, ClientEvent, Config, Effect, Event, Notice, Now,
+    port::{Fault, Level, Response},
+    units::{ConnId, Instant, OpId, Tag, Timestamp},
+};
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::lanes::Lanes;
+
+/// Turns in a row that a bringer runs before it leaves the rest to the driver task.
+const ROUNDS: usize = 8;
+/// No timer is set.
+const NEVER: u64 = u64::MAX;
+
+/// Something for a connection.
+#[derive(Debug)]
+pub enum Mail {
+    /// The answer to a request.
+    Reply(Tag, Box<Response>),
+    /// Close without an answer.
+    Close,
+}
+
+/// Where the broker stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Recovering.
+    Starting,
+    /// Clients are welcome.
+    Serving,
+    /// Stopped in order.
+    Stopped,
+    /// Ended itself, or refused to start.
+    Halted(Fault),
+}
+
+struct Brain {
+    broker: Broker,
+    events: Vec<Event>,
+    effects: Vec<Effect>,
+}
+
+/// The broker and everything around it that more than one thread touches.
+pub struct Driver {
+    brain: Mutex<Brain>,
+    queue: Mutex<Vec<Event>>,
+    lanes: Box<dyn Lanes>,
+    connections: Mutex<BTreeMap<ConnId, mpsc::UnboundedSender<Mail>>>,
+    next_connection: AtomicU64,
+    phase: watch::Sender<Phase>,
+    wake: Notify,
+    /// When the driver task will wake by itself, in microseconds since `origin`.
+    armed: AtomicU64,
+    origin: tokio::time::Instant,
+}
+
+/// Ends the process if the brain panics: what it knows can no longer be trusted, and the log is safe as it is.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(
+                "the broker has a bug and ends at once; the log is safe, the next start recovers"
+            );
+            std::process::abort();
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("a panic with a lock held aborts the process")
+}
+
+impl Driver {
+    /// Boots the broker and starts the driver task. Must be called within a tokio runtime.
+    #[must_use]
+    pub fn start(config: Config, seed: u64, lanes: Box<dyn Lanes>) -> Arc<Driver> {
+        let mut effects = Vec::new();
+        let broker = Broker::boot(config, seed, &mut effects);
+        let driver = Arc::new(Driver {
+            brain: Mutex::new(Brain { broker, events: Vec::new(), effects: Vec::new() }),
+            queue: Mutex::new(Vec::new()),
+            lanes,
+            connections: Mutex::new(BTreeMap::new()),
+            next_connection: AtomicU64::new(0),
+            phase: watch::channel(Phase::Starting).0,
+            wake: Notify::new(),
+            armed: AtomicU64::new(NEVER),
+            origin: tokio::time::Instant::now(),
+        });
+        driver.carry_out(&mut effects);
+        tokio::spawn(keep_time(Arc::clone(&driver)));
+        driver
+    }
+
+    /// Where the broker stands, and a way to wait for it to move.
+    #[must_use]
+    pub fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// Asks for an orderly stop.
+    pub fn stop(self: &Arc<Self>) {
+        self.bring(Event::Stop);
+    }
+
+    /// A new connection: its id, and what comes for it.
+    pub fn connect(&self) -> (ConnId, mpsc::UnboundedReceiver<Mail>) {
+        let id = ConnId(self.next_connection.fetch_add(1, Ordering::Relaxed));
+        let (sender, receiver) = mpsc::unbounded_channel();
+        locked(&self.connections).insert(id, sender);
+        (id, receiver)
+    }
+
+    /// The connection is gone.
+    pub fn disconnect(self: &Arc<Self>, id: ConnId) {
+        locked(&self.connections).remove(&id);
+        self.bring(Event::Client(id, ClientEvent::Closed));
+    }
+
+    /// Brings an event, and runs the brain if it is free.
+    pub fn bring(self: &Arc<Self>, event: Event) {
+        locked(&self.queue).push(event);
+        self.pump(ROUNDS);
+    }
+
+    fn now(&self) -> Now {
+        let mono = self.origin.elapsed().as_micros();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis();
+        Now {
+            mono: Instant(u64::try_from(mono).expect("half a million years")),
+            wall: Timestamp(i64::try_from(wall).expect("a quarter of a billion years")),
+        }
+    }
+
+    /// Runs turns as long as there are events, if nobody else does.
+    fn pump(self: &Arc<Self>, rounds: usize) {
+        for _ in 0..rounds {
+            match self.brain.try_lock() {
+                Ok(brain) => self.round(brain, false),
+                Err(TryLockError::WouldBlock) => return,
+                Err(TryLockError::Poisoned(_)) => unreachable!("a panic of the brain aborts the process"),
+            }
+            if locked(&self.queue).is_empty() {
+                return;
+            }
+        }
+        self.wake.notify_one();
+    }
+
+    /// The deadline has come. Waits for the brain: a turn is short, and a timer must not be missed.
+    fn run_timers(self: &Arc<Self>) {
+        let brain = locked(&self.brain);
+        self.armed.store(NEVER, Ordering::Release);
+        self.round(brain, true);
+        self.pump(ROUNDS);
+    }
+
+    /// One turn with everything that is in the queue. `armed` is changed only here, by the holder of the brain.
+    fn round(self: &Arc<Self>, mut brain: MutexGuard<'_, Brain>, timers: bool) {
+        let Brain { broker, events, effects } = &mut *brain;
+        std::mem::swap(events, &mut *locked(&self.queue));
+        if events.is_empty() && !timers {
+            return;
+        }
+        let guard = AbortOnPanic;
+        let deadline = broker.turn(self.now(), events, effects);
+        self.carry_out(effects);
+        drop(guard);
+        self.arm(deadline);
+    }
+
+    fn arm(&self, deadline: Option<Instant>) {
+        let wanted = deadline.map_or(NEVER, |at| at.0);
+        // Only an earlier deadline needs the driver task now; for a later one it wakes once in vain.
+        if wanted < self.armed.load(Ordering::Acquire) {
+            self.armed.store(wanted, Ordering::Release);
+            self.wake.notify_one();
+        } else if wanted == NEVER {
+            self.armed.store(NEVER, Ordering::Release);
+        }
+    }
+
+    fn carry_out(self: &Arc<Self>, effects: &mut Vec<Effect>) {
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Reply(conn, tag, response) => self.post(conn, Mail::Reply(tag, response)),
+                Effect::Close(conn) => self.post(conn, Mail::Close),
+                Effect::Disk(op, request) => {
+                    let driver = Arc::clone(self);
+                    self.lanes.submit(request, Box::new(move |result| driver.disk_done(op, result)));
+                }
+                Effect::Notice(notice) => tell(&notice),
+                Effect::Serve => self.move_to(Phase::Serving),
+                Effect::Stopped => self.move_to(Phase::Stopped),
+                Effect::Halt(fault) => self.move_to(Phase::Halted(fault)),
+            }
+        }
+    }
+
+    fn disk_done(self: &Arc<Self>, op: OpId, result: evenkeel_core::port::DiskResult) {
+        locked(&self.queue).push(Event::Disk(op, result));
+        // One round only: the log thread has a disk to write to.
+        self.pump(1);
+    }
+
+    fn post(&self, conn: ConnId, mail: Mail) {
+        if let Some(mailbox) = locked(&self.connections).get(&conn) {
+            // A connection that is about to end does not read its mail any more.
+            let _ = mailbox.send(mail);
+        }
+    }
+
+    fn move_to(&self, phase: Phase) {
+        self.phase.send_replace(phase);
+    }
+}
+
+/// The driver task: runs the brain when its deadline has come, or when there is more to do than a bringer should.
+async fn keep_time(driver: Arc<Driver>) {
+    let mut phase = driver.phase();
+    loop {
+        let armed = driver.armed.load(Ordering::Acquire);
+        let until = async {
+            if armed == NEVER {
+                std::future::pending::<()>().await;
+            } else {
+                tokio::time::sleep_until(driver.origin + Duration::from_micros(armed)).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            ended = phase.wait_for(|phase| matches!(phase, Phase::Stopped | Phase::Halted(_))) => {
+                drop(ended);
+                return;
+            }
+            () = driver.wake.notified() => driver.pump(ROUNDS),
+            () = until => driver.run_timers(),
+        }
+    }
+}
+
+fn tell(notice: &Notice) {
+    match notice.level {
+        Level::Info => tracing::info!("{notice}"),
+        Level::Warn => tracing::warn!("{notice}"),
+        Level::Error => tracing::error!("{notice}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,12 @@
+//! evenkeel's runtime: sockets, files, timers and the command line around [`evenkeel_core`]. It decides nothing.
+//!
+//! [`settings`]: what an operator may say. [`server`]: from a start to a stop. [`driver`]: the brain and who runs it.
+//! [`connection`]: one client. [`lanes`]: disk work on threads, or on simulated tasks. [`disk`]: real files.
+
+pub mod connection;
+pub mod disk;
+pub mod driver;
+pub mod frames;
+pub mod lanes;
+pub mod server;
+pub mod settings;

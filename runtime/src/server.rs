@@ -1,0 +1,175 @@
+//! From a start to a stop: recover, listen, serve, drain.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use evenkeel_core::{Config, port::Fault};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc, watch},
+};
+
+use crate::{
+    connection::{self, Bounds},
+    driver::{Driver, Phase},
+    frames::Budget,
+    lanes::Lanes,
+};
+
+/// What a server needs beside the brain's configuration.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    /// Memory for requests on their way, in bytes.
+    pub request_memory: u64,
+    /// Most client connections at once.
+    pub connections_max: usize,
+    /// A connection with nothing on its way is closed after this time.
+    pub idle_timeout: Duration,
+    /// A frame that was begun must be complete within this time, an answer be taken.
+    pub progress_timeout: Duration,
+    /// Time for clients to take their last answers at a stop.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for Serving {
+    fn default() -> Serving {
+        Serving {
+            request_memory: 256 << 20,
+            connections_max: 10_000,
+            idle_timeout: Duration::from_secs(600),
+            progress_timeout: Duration::from_secs(60),
+            shutdown_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How serving ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Stopped in order: everything is durable and the log is closed.
+    Stopped,
+    /// Refused to start, or halted after a failure. Nothing may be written any more.
+    Halted(Fault),
+}
+
+/// Wait between two tries after the system gave no connection (most often: no file descriptor left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves on a bound listener until `stop` comes, or the broker ends itself.
+pub async fn serve(
+    listener: TcpListener,
+    config: Config,
+    serving: Serving,
+    seed: u64,
+    lanes: Box<dyn Lanes>,
+    stop: impl Future<Output = ()>,
+) -> Ended {
+    let advertised = format!("{}:{}", config.advertised_host, config.advertised_port);
+    let driver = Driver::start(config, seed, lanes);
+    let mut phase = driver.phase();
+    tokio::pin!(stop);
+    let stopped_early = tokio::select! {
+        biased;
+        reached = phase.wait_for(|phase| *phase != Phase::Starting) => { drop(reached); false }
+        () = &mut stop => true,
+    };
+    if stopped_early {
+        driver.stop();
+        return end_of(&mut phase).await;
+    }
+    if let Phase::Halted(fault) = &*phase.borrow() {
+        return Ended::Halted(fault.clone());
+    }
+    match listener.local_addr() {
+        Ok(address) => tracing::info!("serving on {address}, advertised as {advertised}"),
+        Err(error) => tracing::warn!("serving on an address that cannot be told: {error}"),
+    }
+
+    let (stopping, _) = watch::channel(false);
+    // Each connection holds a sender; the receiver ends when the last one is gone.
+    let (alive, mut all_gone) = mpsc::channel::<()>(1);
+    let ended = {
+        let accepting = accept(&listener, &driver, &serving, &stopping, alive);
+        tokio::pin!(accepting);
+        tokio::select! {
+            biased;
+            ended = end_of(&mut phase) => ended,
+            () = &mut stop => {
+                driver.stop();
+                end_of(&mut driver.phase()).await
+            }
+            never = &mut accepting => match never {},
+        }
+    };
+    if ended == Ended::Stopped {
+        drop(listener);
+        stopping.send_replace(true);
+        if tokio::time::timeout(serving.shutdown_timeout, all_gone.recv()).await.is_err() {
+            tracing::warn!(
+                "some clients did not take their last answers within {:?}",
+                serving.shutdown_timeout
+            );
+        }
+        tracing::info!("stopped: everything is durable, the log is closed");
+    }
+    ended
+}
+
+async fn end_of(phase: &mut watch::Receiver<Phase>) -> Ended {
+    let reached = phase.wait_for(|phase| matches!(phase, Phase::Stopped | Phase::Halted(_))).await;
+    match &*reached.expect("the driver lives as long as we ask it") {
+        Phase::Halted(fault) => Ended::Halted(fault.clone()),
+        Phase::Starting | Phase::Serving | Phase::Stopped => Ended::Stopped,
+    }
+}
+
+enum Never {}
+
+async fn accept(
+    listener: &TcpListener,
+    driver: &Arc<Driver>,
+    serving: &Serving,
+    stopping: &watch::Sender<bool>,
+    alive: mpsc::Sender<()>,
+) -> Never {
+    let places = Arc::new(Semaphore::new(serving.connections_max));
+    let bounds = Bounds {
+        budget: Budget::new(serving.request_memory),
+        idle: serving.idle_timeout,
+        progress: serving.progress_timeout,
+    };
+    let mut turned_away = 0u64;
+    loop {
+        let (stream, peer) = match accept_one(listener).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            turned_away += 1;
+            // 1, 2, 4, 8 ...: a flood of connections is not to be a flood of lines.
+            if turned_away.is_power_of_two() {
+                tracing::warn!(
+                    "all {} connections are taken, {peer} is turned away ({turned_away} so far)",
+                    serving.connections_max
+                );
+            }
+            continue;
+        };
+        let (driver, bounds, alive) = (Arc::clone(driver), bounds.clone(), alive.clone());
+        let stopping = stopping.subscribe();
+        tokio::spawn(async move {
+            connection::serve(stream, peer, driver, bounds, stopping).await;
+            drop((place, alive));
+        });
+    }
+}
+
+async fn accept_one(listener: &TcpListener) -> io::Result<(tokio::net::TcpStream, SocketAddr)> {
+    let (stream, peer) = listener.accept().await?;
+    // Answers are written whole; waiting for more to send only costs latency.
+    stream.set_nodelay(true)?;
+    Ok((stream, peer))
+}

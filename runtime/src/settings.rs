@@ -1,0 +1,181 @@
+//! The command line, each flag with its environment variable and its default.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use bytesize::ByteSize;
+use clap::{ArgAction, Parser, Subcommand};
+use evenkeel_core::{Config, limits, units::Lsn};
+
+use crate::server::Serving;
+
+/// A Kafka-compatible broker. An acknowledged write is on the disk.
+///
+/// Without a subcommand it serves, with the defaults of `evenkeel serve`.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "evenkeel", version, max_term_width = 110)]
+pub struct CommandLine {
+    /// What to do; `serve` if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What can be done.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Serve Kafka clients.
+    Serve(Box<Serve>),
+}
+
+/// Settings of `evenkeel serve`.
+#[derive(Clone, Debug, Parser)]
+#[command(after_help = "Sizes take KiB, MiB, GiB (or KB, MB, GB); durations take ms, s, m, h, d.\n\
+Exit codes: 0 stopped in order; 1 settings, or the data directory cannot be used; 2 refused to start, the reason is \
+printed; 3 halted because a log write failed.")]
+pub struct Serve {
+    /// Address to accept clients on. Port 0 takes any free port.
+    #[arg(long, env = "EVENKEEL_LISTEN", default_value = "127.0.0.1:9092", value_name = "HOST:PORT")]
+    pub listen: SocketAddr,
+
+    /// Address that clients are told to connect to. Default: the listen address; needed when that is a wildcard such as
+    /// 0.0.0.0, since no client can connect to it.
+    #[arg(long, env = "EVENKEEL_ADVERTISED_ADDR", value_name = "HOST:PORT", value_parser = host_port)]
+    pub advertised_addr: Option<HostPort>,
+
+    /// Directory of the log. Created if it is not there; used by one broker at a time.
+    #[arg(long, env = "EVENKEEL_DATA_DIR", default_value = "data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+
+    /// Cluster that the data directory must belong to. Default: whatever it says, or a new random id.
+    #[arg(long, env = "EVENKEEL_CLUSTER_ID", value_name = "ID")]
+    pub cluster_id: Option<String>,
+
+    /// Kafka node id of this broker. A data directory keeps its node id.
+    #[arg(long, env = "EVENKEEL_NODE_ID", default_value_t = 1, value_name = "N")]
+    pub node_id: i32,
+
+    /// Partitions of a topic that is created without a number.
+    #[arg(long, env = "EVENKEEL_DEFAULT_PARTITIONS", default_value_t = 1, value_name = "N")]
+    pub default_partitions: i32,
+
+    /// Create a topic when a client asks for one that is not there.
+    #[arg(long, env = "EVENKEEL_AUTO_CREATE_TOPICS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    pub auto_create_topics: bool,
+
+    /// Largest record batch a client may send, unless the topic says otherwise (max.message.bytes). At most 16 MiB.
+    #[arg(long, env = "EVENKEEL_MESSAGE_BYTES_MAX", default_value_t = ByteSize::b(u64::from(limits::MESSAGE_BYTES)), value_name = "SIZE")]
+    pub message_bytes_max: ByteSize,
+
+    /// Size of a log segment, a multiple of 4 KiB, 16 KiB to 1 GiB. Three are there from the start.
+    #[arg(long, env = "EVENKEEL_SEGMENT_BYTES", default_value_t = ByteSize::b(u64::from(limits::SEGMENT_BYTES)), value_name = "SIZE")]
+    pub segment_bytes: ByteSize,
+
+    /// Memory for recent records, served without a disk read.
+    #[arg(long, env = "EVENKEEL_CACHE_BYTES", default_value_t = ByteSize::mib(64), value_name = "SIZE")]
+    pub cache_bytes: ByteSize,
+
+    /// Memory for requests on their way. Who comes when it is used up waits.
+    #[arg(long, env = "EVENKEEL_REQUEST_MEMORY", default_value_t = ByteSize::mib(256), value_name = "SIZE")]
+    pub request_memory: ByteSize,
+
+    /// Most client connections at once; further ones are closed.
+    #[arg(long, env = "EVENKEEL_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "N")]
+    pub max_connections: usize,
+
+    /// Close a connection on which nothing happens for so long.
+    #[arg(long, env = "EVENKEEL_IDLE_TIMEOUT", default_value = "10m", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub idle_timeout: Duration,
+
+    /// Close a connection whose request is not complete, or whose answer is not taken, within this time.
+    #[arg(long, env = "EVENKEEL_PROGRESS_TIMEOUT", default_value = "60s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub progress_timeout: Duration,
+
+    /// Time for clients to take their last answers at a stop.
+    #[arg(long, env = "EVENKEEL_SHUTDOWN_TIMEOUT", default_value = "10s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub shutdown_timeout: Duration,
+
+    /// Forget an idempotent producer that has been idle for so long (producer.id.expiration.ms).
+    #[arg(long, env = "EVENKEEL_PRODUCER_EXPIRY", default_value = "1d", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub producer_expiry: Duration,
+
+    /// Least important lines to print: off, error, warn, info, debug, trace.
+    #[arg(long, env = "EVENKEEL_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    pub log_level: tracing_subscriber::filter::LevelFilter,
+
+    /// Start although acknowledged data from this LSN on is damaged, and give it up. The refusal of the start before
+    /// names the number.
+    #[arg(long, env = "EVENKEEL_ACCEPT_LOSS_FROM_LSN", value_name = "LSN")]
+    pub accept_loss_from_lsn: Option<u64>,
+}
+
+/// A host name or address, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// Without brackets.
+    pub host: String,
+    /// Not 0.
+    pub port: u16,
+}
+
+fn host_port(text: &str) -> Result<HostPort, String> {
+    let (host, port) =
+        text.rsplit_once(':').ok_or("a host and a port are needed, as in broker.example:9092")?;
+    let port: u16 = port.parse().map_err(|error| format!("port {port:?}: {error}"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() || port == 0 {
+        return Err(String::from("neither the host nor the port may be missing"));
+    }
+    Ok(HostPort { host: host.to_string(), port })
+}
+
+fn bounded(name: &str, size: ByteSize) -> Result<u32, String> {
+    u32::try_from(size.as_u64()).map_err(|_| format!("{name} {size} is too large"))
+}
+
+impl Serve {
+    /// The brain's configuration, with the port that was really bound.
+    ///
+    /// # Errors
+    /// A sentence that names the setting and its bounds.
+    pub fn config(&self, bound: SocketAddr) -> Result<Config, String> {
+        let advertised = match &self.advertised_addr {
+            Some(advertised) => advertised.clone(),
+            None if bound.ip().is_unspecified() => {
+                return Err(format!(
+                    "--listen {} is a wildcard, to which no client can connect: say with --advertised-addr HOST:PORT \
+                     what they shall connect to",
+                    self.listen
+                ));
+            }
+            None => HostPort { host: bound.ip().to_string(), port: bound.port() },
+        };
+        let config = Config {
+            node_id: self.node_id,
+            cluster_id: self.cluster_id.clone(),
+            advertised_host: advertised.host,
+            advertised_port: advertised.port,
+            default_partitions: self.default_partitions,
+            auto_create_topics: self.auto_create_topics,
+            message_bytes_max: bounded("--message-bytes-max", self.message_bytes_max)?,
+            segment_bytes: bounded("--segment-bytes", self.segment_bytes)?,
+            cache_bytes: self.cache_bytes.as_u64(),
+            producer_expiry: self.producer_expiry,
+            accept_loss_from: self.accept_loss_from_lsn.map(Lsn),
+        };
+        config.check().map(|()| config)
+    }
+
+    /// The server's settings.
+    #[must_use]
+    pub fn serving(&self) -> Serving {
+        Serving {
+            request_memory: self.request_memory.as_u64(),
+            connections_max: self.max_connections,
+            idle_timeout: self.idle_timeout,
+            progress_timeout: self.progress_timeout,
+            shutdown_timeout: self.shutdown_timeout,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+use std::process::Command as Process;
+
+use clap::CommandFactory;
+
+use super::*;
+
+/// Another value than the default, for every flag that has one; and how to see that it took effect.
+const OTHER: [(&str, &str, &str); 18] = [
+    ("EVENKEEL_LISTEN", "127.0.0.1:1234", "listen: 127.0.0.1:1234"),
+    ("EVENKEEL_ADVERTISED_ADDR", "there:77", "host: \"there\", port: 77"),
+    ("EVENKEEL_DATA_DIR", "elsewhere", "data_dir: \"elsewhere\""),
+    ("EVENKEEL_CLUSTER_ID", "mine", "cluster_id: Some(\"mine\")"),
+    ("EVENKEEL_NODE_ID", "42", "node_id: 42"),
+    ("EVENKEEL_DEFAULT_PARTITIONS", "7", "default_partitions: 7"),
+    ("EVENKEEL_AUTO_CREATE_TOPICS", "false", "auto_create_topics: false"),
+    ("EVENKEEL_MESSAGE_BYTES_MAX", "2MiB", "message_bytes_max: ByteSize(2097152)"),
+    ("EVENKEEL_SEGMENT_BYTES", "1GiB", "segment_bytes: ByteSize(1073741824)"),
+    ("EVENKEEL_CACHE_BYTES", "1KiB", "cache_bytes: ByteSize(1024)"),
+    ("EVENKEEL_REQUEST_MEMORY", "5MiB", "request_memory: ByteSize(5242880)"),
+    ("EVENKEEL_MAX_CONNECTIONS", "3", "max_connections: 3"),
+    ("EVENKEEL_IDLE_TIMEOUT", "3s", "idle_timeout: 3s"),
+    ("EVENKEEL_PROGRESS_TIMEOUT", "4s", "progress_timeout: 4s"),
+    ("EVENKEEL_SHUTDOWN_TIMEOUT", "5s", "shutdown_timeout: 5s"),
+    ("EVENKEEL_PRODUCER_EXPIRY", "6s", "producer_expiry: 6s"),
+    ("EVENKEEL_LOG_LEVEL", "trace", "log_level: LevelFilter::TRACE"),
+    ("EVENKEEL_ACCEPT_LOSS_FROM_LSN", "9", "accept_loss_from_lsn: Some(9)"),
+];
+
+#[test]
+fn every_flag_has_an_environment_variable_and_every_variable_is_wired() {
+    let command = CommandLine::command();
+    let serve = command.find_subcommand("serve").expect("there is one");
+    let mut documented: Vec<String> = Vec::new();
+    for argument in serve.get_arguments().filter(|argument| argument.get_id() != "help") {
+        let long = argument.get_long().expect("every setting is a flag");
+        let variable = argument.get_env().expect("every flag has a variable").to_string_lossy().into_owned();
+        assert_eq!(variable, format!("EVENKEEL_{}", long.to_uppercase().replace('-', "_")));
+        documented.push(variable);
+    }
+    let mut tested: Vec<String> = OTHER.iter().map(|(name, _, _)| (*name).to_string()).collect();
+    documented.sort();
+    tested.sort();
+    assert_eq!(documented, tested);
+    // The environment of a process is for its start only: each variable is tried in a process of its own.
+    let us = std::env::current_exe().expect("a test has a path");
+    for (name, value, seen) in OTHER {
+        let run = |set: bool| {
+            let mut process = Process::new(&us);
+            process.env_clear().args([
+                "--exact",
+                "settings::tests::print_settings",
+                "--nocapture",
+                "--ignored",
+            ]);
+            if set {
+                process.env(name, value);
+            }
+            let output = process.output().expect("it runs");
+            String::from_utf8_lossy(&output.stderr).into_owned()
+        };
+        assert!(!run(false).contains(seen), "{name}: the default is the same");
+        let with = run(true);
+        assert!(with.contains(seen), "{name}={value} is not wired: {with}");
+    }
+}
+
+#[test]
+#[ignore = "helper process of the test above"]
+fn print_settings() {
+    let parsed = CommandLine::try_parse_from(["evenkeel", "serve"]).expect("valid");
+    eprintln!("{:?}", parsed.command);
+}
+
+fn serve(arguments: &[&str]) -> Result<Config, String> {
+    let all = ["evenkeel", "serve"].iter().chain(arguments);
+    let parsed = CommandLine::try_parse_from(all).map_err(|error| error.to_string())?;
+    match parsed.command {
+        Some(Command::Serve(serve)) => serve.config(serve.listen),
+        None => panic!("serve was said"),
+    }
+}
+
+#[test]
+fn the_defaults_are_valid_and_those_of_the_brain() {
+    let defaults = serve(&[]).expect("valid");
+    assert_eq!(defaults, Config::default());
+}
+
+#[test]
+fn what_is_out_of_bounds_is_refused_in_words() {
+    for (arguments, words) in [
+        (vec!["--segment-bytes", "1000"], "multiple of 4096"),
+        (vec!["--segment-bytes", "9GiB"], "too large"),
+        (vec!["--message-bytes-max", "64MiB"], "the bound is 16777216"),
+        (vec!["--default-partitions", "0"], "1 to 10000"),
+        (vec!["--node-id", "-3"], "unexpected argument"),
+        (vec!["--listen", "nowhere"], "invalid socket address"),
+        (vec!["--listen", "0.0.0.0:9092"], "--advertised-addr"),
+        (vec!["--advertised-addr", "host"], "a host and a port"),
+        (vec!["--idle-timeout", "fast"], "invalid value"),
+        (vec!["--cluster-id", "a b"], "printable"),
+    ] {
+        let error = serve(&arguments).expect_err("out of bounds");
+        assert!(error.contains(words), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    CommandLine::command().debug_assert();
+}
