@@ -49,11 +49,11 @@ enum End {
 
 impl From<io::Error> for End {
     fn from(error: io::Error) -> End {
-        match error.kind() {
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
-                End::Left
-            }
-            _ => End::Because(error.to_string()),
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+        if matches!(error.kind(), ConnectionReset | BrokenPipe | ConnectionAborted) {
+            End::Left
+        } else {
+            End::Because(error.to_string())
         }
     }
 }

@@ -26,10 +26,13 @@ pub struct Files {
 }
 
 fn failed(file: Option<FileName>, error: &io::Error) -> DiskError {
-    let kind = match error.kind() {
-        ErrorKind::NotFound => DiskErrorKind::NotFound,
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => DiskErrorKind::Full,
-        _ => DiskErrorKind::Failed,
+    let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
+    let kind = if error.kind() == ErrorKind::NotFound {
+        DiskErrorKind::NotFound
+    } else if full.contains(&error.kind()) {
+        DiskErrorKind::Full
+    } else {
+        DiskErrorKind::Failed
     };
     DiskError { kind, file, detail: error.to_string() }
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
 use clap::{ArgAction, Parser, Subcommand};
-use evenkeel_core::{Config, limits, units::Lsn};
+use evenkeel_core::{Config, units::Lsn};
 
 use crate::server::Serving;
 
@@ -62,19 +62,19 @@ pub struct Serve {
     pub auto_create_topics: bool,
 
     /// Largest record batch a client may send, unless the topic says otherwise (max.message.bytes). At most 16 MiB.
-    #[arg(long, env = "EVENKEEL_MESSAGE_BYTES_MAX", default_value_t = ByteSize::b(u64::from(limits::MESSAGE_BYTES)), value_name = "SIZE")]
+    #[arg(long, env = "EVENKEEL_MESSAGE_BYTES_MAX", default_value = "1048588", value_name = "SIZE")]
     pub message_bytes_max: ByteSize,
 
     /// Size of a log segment, a multiple of 4 KiB, 16 KiB to 1 GiB. Three are there from the start.
-    #[arg(long, env = "EVENKEEL_SEGMENT_BYTES", default_value_t = ByteSize::b(u64::from(limits::SEGMENT_BYTES)), value_name = "SIZE")]
+    #[arg(long, env = "EVENKEEL_SEGMENT_BYTES", default_value = "64MiB", value_name = "SIZE")]
     pub segment_bytes: ByteSize,
 
     /// Memory for recent records, served without a disk read.
-    #[arg(long, env = "EVENKEEL_CACHE_BYTES", default_value_t = ByteSize::mib(64), value_name = "SIZE")]
+    #[arg(long, env = "EVENKEEL_CACHE_BYTES", default_value = "64MiB", value_name = "SIZE")]
     pub cache_bytes: ByteSize,
 
     /// Memory for requests on their way. Who comes when it is used up waits.
-    #[arg(long, env = "EVENKEEL_REQUEST_MEMORY", default_value_t = ByteSize::mib(256), value_name = "SIZE")]
+    #[arg(long, env = "EVENKEEL_REQUEST_MEMORY", default_value = "256MiB", value_name = "SIZE")]
     pub request_memory: ByteSize,
 
     /// Most client connections at once; further ones are closed.

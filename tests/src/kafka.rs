@@ -8,7 +8,7 @@ use std::{
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    message::DeliveryResult,
+    message::{BorrowedMessage, DeliveryResult},
     producer::{BaseProducer, Producer, ProducerContext},
 };
 
@@ -83,6 +83,17 @@ impl Collector {
         self.producer.flush(PATIENCE).expect("everything is confirmed in time");
     }
 
+    /// Waits until so many records are confirmed, without the pauses of [`Collector::flush`].
+    ///
+    /// # Panics
+    /// It takes too long.
+    pub fn wait_for(&self, count: usize) {
+        crate::wait_for("deliveries", || {
+            self.producer.poll(Duration::from_millis(1));
+            (self.delivered().len() >= count).then_some(())
+        });
+    }
+
     /// What was confirmed so far.
     pub fn delivered(&self) -> Vec<Delivered> {
         self.reports.delivered.lock().expect("reports are collected without a panic").clone()
@@ -133,16 +144,27 @@ pub fn read_all(bootstrap: &str, topic: &str, partitions: i32) -> Vec<Vec<(i64, 
     // An end is reached when the last offset below it has come; after a loss that was accepted there may be gaps before it.
     while found.iter().zip(&ends).any(|(got, end)| got.last().map_or(0, |(offset, _)| offset + 1) < *end) {
         assert!(begun.elapsed() < PATIENCE, "the topic cannot be read up to its end");
-        match consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) => {
-                let partition = usize::try_from(message.partition()).expect("not negative");
-                found[partition].push((message.offset(), message.payload().unwrap_or_default().to_vec()));
-            }
-            Some(Err(error)) => panic!("{error}"),
-            None => {}
-        }
+        let message = next_record(&consumer);
+        let partition = usize::try_from(message.partition()).expect("not negative");
+        found[partition].push((message.offset(), message.payload().unwrap_or_default().to_vec()));
     }
     found
+}
+
+/// The next record. A connection that breaks on the way is not the end: clients connect again by themselves.
+///
+/// # Panics
+/// It takes too long, or another error comes.
+pub fn next_record<C: rdkafka::consumer::ConsumerContext>(consumer: &BaseConsumer<C>) -> BorrowedMessage<'_> {
+    use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
+    crate::wait_for("a record", || match consumer.poll(Duration::from_millis(100)) {
+        Some(Ok(message)) => Some(message),
+        None
+        | Some(Err(KafkaError::MessageConsumption(
+            RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown,
+        ))) => None,
+        Some(Err(error)) => panic!("{error}"),
+    })
 }
 
 /// The high watermark, as soon as the broker tells.

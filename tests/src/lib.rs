@@ -5,7 +5,7 @@ pub mod log_files;
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -85,6 +85,15 @@ fn free_port() -> u16 {
         .port()
 }
 
+/// Whether a client gets an answer: the port is open from the start, clients are served only after recovery.
+fn answers(address: SocketAddr) -> bool {
+    // ApiVersions, version 0, correlation id 1, no client id.
+    const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
+    let Ok(mut stream) = TcpStream::connect(address) else { return false };
+    let answered = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.write_all(&REQUEST));
+    answered.and_then(|()| stream.read_exact(&mut [0; 8])).is_ok()
+}
+
 impl Broker {
     /// Starts a broker on a directory, with further arguments.
     ///
@@ -116,7 +125,7 @@ impl Broker {
             .expect("the binary starts");
         let ended = wait_for("the broker to serve", || match child.try_wait().expect("our child") {
             Some(status) => Some(Some(status)),
-            None => TcpStream::connect(address).ok().map(|_| None),
+            None => answers(address).then_some(None),
         });
         let start_time = begun.elapsed();
         if let Some(status) = ended {

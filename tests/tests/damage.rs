@@ -18,12 +18,13 @@ fn killed(directory: &Path) -> Vec<Vec<u8>> {
     let collector = Collector::new(&broker.bootstrap(), &[("linger.ms", "0"), ("max.in.flight", "1")]);
     let values: Vec<Vec<u8>> =
         (0..300u32).map(|at| format!("{at}-{}", "v".repeat(3000)).into_bytes()).collect();
-    for value in &values {
+    for (sent, value) in (1..).zip(&values) {
         collector
             .producer
             .send(BaseRecord::<(), _>::to("t").partition(0).payload(value))
-            .expect("there is room");
-        collector.flush();
+            .map_err(|(error, _)| error)
+            .expect("room");
+        collector.wait_for(sent);
     }
     broker.kill();
     values

@@ -131,10 +131,7 @@ fn rounds() -> u32 {
 fn nothing_acknowledged_is_lost_or_doubled_over_many_kills() {
     let mut random = SmallRng::seed_from_u64(seed());
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut broker = Broker::start(
-        &directory.path().join("data"),
-        &["--segment-bytes", "1MiB", "--message-bytes-max", "512KiB"],
-    );
+    let mut broker = Broker::start(&directory.path().join("data"), &["--segment-bytes", "4MiB"]);
     kafka::create_topic(&broker.bootstrap(), "load", PARTITIONS);
     let mut load = Load::new(&broker.bootstrap(), SmallRng::seed_from_u64(random.random()));
     let mut slowest = Duration::ZERO;
@@ -162,10 +159,7 @@ fn nothing_acknowledged_is_lost_or_doubled_over_many_kills() {
 fn a_kill_while_it_recovers_changes_nothing() {
     let mut random = SmallRng::seed_from_u64(seed());
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut broker = Broker::start(
-        &directory.path().join("data"),
-        &["--segment-bytes", "1MiB", "--message-bytes-max", "512KiB"],
-    );
+    let mut broker = Broker::start(&directory.path().join("data"), &["--segment-bytes", "4MiB"]);
     kafka::create_topic(&broker.bootstrap(), "load", PARTITIONS);
     let mut load = Load::new(&broker.bootstrap(), SmallRng::seed_from_u64(random.random()));
     load.run("load", Duration::from_millis(1000));
@@ -173,16 +167,7 @@ fn a_kill_while_it_recovers_changes_nothing() {
     for _ in 0..20 {
         broker.kill();
         let mut child = std::process::Command::new(evenkeel_tests::binary())
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--segment-bytes",
-                "1MiB",
-                "--message-bytes-max",
-                "512KiB",
-                "--data-dir",
-            ])
+            .args(["serve", "--listen", "127.0.0.1:0", "--segment-bytes", "4MiB", "--data-dir"])
             .arg(broker.directory())
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())

@@ -87,14 +87,15 @@ async fn a_failed_log_write_halts() {
             self.0.write_at(f, p, data)
         }
         fn sync(&self, f: FileName) -> Result<(), DiskError> {
-            match f {
-                FileName::Segment(segment) if segment.0 == 1 => Err(DiskError {
+            if f == FileName::Segment(evenkeel_core::units::SegmentSequence(1)) {
+                let detail = String::from("Input/output error");
+                return Err(DiskError {
                     kind: evenkeel_core::port::DiskErrorKind::Failed,
                     file: Some(f),
-                    detail: String::from("Input/output error"),
-                }),
-                _ => self.0.sync(f),
+                    detail,
+                });
             }
+            self.0.sync(f)
         }
         fn sync_directory(&self) -> Result<(), DiskError> {
             self.0.sync_directory()

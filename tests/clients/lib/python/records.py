@@ -26,7 +26,7 @@ class Record:
 class Deadline:
     """A bound on a wait for a condition."""
 
-    seconds: float = 45
+    seconds: float = 90
     since: float = field(default_factory=time.monotonic)
 
     def check(self, waiting_for):
