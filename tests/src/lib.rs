@@ -2,6 +2,7 @@
 
 pub mod kafka;
 pub mod log_files;
+pub mod raw;
 
 use std::{
     fs::File,

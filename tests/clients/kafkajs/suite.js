@@ -50,10 +50,27 @@ const newProducer = (t, settings) => connected(t, kafka().producer(settings))
 
 async function newTopic(t, about, numPartitions = 1) {
   const topic = unusedName(about)
-  const admin = await newAdmin(t)
-  await admin.createTopics({ topics: [{ topic, numPartitions }] })
+  await createTopic(await newAdmin(t), topic, numPartitions)
   return topic
 }
+
+// Kafka itself needs a moment until every partition of a new topic has its leader; until then a send to some of them is
+// repeated as a whole, and without idempotence that leaves duplicates.
+async function createTopic(admin, topic, numPartitions) {
+  const created = await admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: false })
+  const deadline = Date.now() + patienceMs
+  for (;;) {
+    try {
+      await admin.fetchTopicOffsets(topic)
+      return created
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+    }
+  }
+}
+
+// KafkaJS gives up after some retries; a program that wants to go on then begins again.
+const mayPass = error => error != null && (error.retriable || mayPass(error.cause))
 
 // Reads partitions of one topic from given offsets and goes on over lost connections, as a KafkaJS consumer does.
 class Reader {
@@ -61,6 +78,7 @@ class Reader {
     this.topic = topic
     this.offsets = new Map(offsets) // partition -> the next offset
     this.interruptions = 0
+    this.stopped = false
     this.cluster = new Cluster({
       logger: createLogger({ level: logLevel.NOTHING, logCreator: () => () => {} }),
       socketFactory: createSocketFactory(),
@@ -81,6 +99,7 @@ class Reader {
   }
 
   disconnect() {
+    this.stopped = true
     return this.cluster.disconnect()
   }
 
@@ -131,12 +150,16 @@ class Reader {
     try {
       return await this.fetch()
     } catch (error) {
-      if (!error.retriable) throw error
+      if (this.stopped || !mayPass(error)) throw error
       this.interruptions++
+    }
+    try {
       if (!this.cluster.isConnected()) await this.cluster.connect()
       await this.cluster.refreshMetadata()
-      return []
+    } catch (error) {
+      if (this.stopped || !mayPass(error)) throw error
     }
+    return []
   }
 }
 
@@ -166,4 +189,4 @@ async function restartBroker() {
   await promisify(execFile)('bash', ['-c', process.env.EVENKEEL_RESTART])
 }
 
-module.exports = { connected, kafka, newAdmin, newProducer, newReader, newTopic, random, randomBytes, readAll, restartBroker, unusedName }
+module.exports = { createTopic, mayPass, newAdmin, newProducer, newReader, newTopic, random, randomBytes, readAll, restartBroker, unusedName }

@@ -2,7 +2,7 @@
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
-const { newAdmin, newProducer, newReader, newTopic, readAll, unusedName } = require('./suite')
+const { createTopic, newAdmin, newProducer, newReader, newTopic, readAll, unusedName } = require('./suite')
 
 // An unknown topic is retriable to KafkaJS: without this each such answer takes about ten seconds.
 const once = { retry: { retries: 0 } }
@@ -25,7 +25,7 @@ const rejectsWith = (type, promise) =>
 test('a topic is created, listed, described and deleted', async t => {
   const admin = await newAdmin(t, once)
   const topic = unusedName('life')
-  assert.equal(await admin.createTopics({ topics: [{ topic, numPartitions: 3 }] }), true)
+  assert.equal(await createTopic(admin, topic, 3), true)
   assert.ok((await admin.listTopics()).includes(topic))
   const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
   const { controller, brokers, clusterId } = await admin.describeCluster()
@@ -93,7 +93,7 @@ test('a topic created again under its name is empty, and clients go over to it',
   const reader = await newReader(t, topic, [[0, 0n]])
   await reader.take(100)
   await admin.deleteTopics({ topics: [topic] })
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] })
+  assert.equal(await createTopic(admin, topic, 1), true)
   assert.deepEqual((await admin.fetchTopicOffsets(topic)).map(end => ({ ...end })), [
     { partition: 0, offset: '0', low: '0', high: '0' },
   ])

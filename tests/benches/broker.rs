@@ -1,0 +1,238 @@
+//! What the broker costs beside the bare disk, as ratios measured in one run: `cargo bench -p evenkeel-tests`.
+//!
+//! Every figure stands beside the same work without a broker, on the same volume, in the same run. Absolute numbers
+//! depend on the machine; the ratios are what is looked at.
+#![expect(clippy::print_stdout, reason = "the table is the result")]
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    os::unix::fs::FileExt,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use evenkeel_tests::{Broker, kafka, log_files, raw, raw::Raw};
+
+fn main() {
+    // `cargo test` asks benches for nothing; only `cargo bench` measures.
+    if std::env::args().any(|argument| argument == "--test")
+        || !std::env::args().any(|argument| argument == "--bench")
+    {
+        return;
+    }
+    let place = std::env::var_os("EVENKEEL_BENCH_DIR").map_or_else(std::env::temp_dir, Into::into);
+    let temporary = tempfile::tempdir_in(place).expect("a temporary directory");
+    println!("| what | evenkeel | bare | ratio |");
+    println!("|---|---|---|---|");
+    latency(temporary.path());
+    throughput(temporary.path());
+    idle(temporary.path());
+}
+
+fn row(what: &str, ours: &str, bare: &str, ratio: f64) {
+    println!("| {what} | {ours} | {bare} | {ratio:.2} |");
+}
+
+fn percentile(times: &mut [Duration], part: f64) -> Duration {
+    times.sort_unstable();
+    times[((times.len() - 1) as f64 * part) as usize]
+}
+
+fn zeroed(path: &Path, len: usize) -> File {
+    let mut file =
+        File::options().create(true).truncate(true).read(true).write(true).open(path).expect("created");
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..len.div_ceil(zeros.len()) {
+        file.write_all(&zeros).expect("written");
+    }
+    file.sync_all().expect("synced");
+    file
+}
+
+/// One client, one record at a time: the answer against one bare write and sync of a block.
+fn latency(temporary: &Path) {
+    const ROUNDS: usize = 10;
+    const EACH: usize = 200;
+    let broker = Broker::start(&temporary.join("latency"), &[]);
+    kafka::create_topic(&broker.bootstrap(), "t", 1);
+    let request = raw::produce("t", 0, raw::batch(1, 100));
+    let mut client = Raw::connect(broker.address()).expect("connected");
+    let file = zeroed(&temporary.join("bare"), ROUNDS * EACH * 4096);
+    let (mut ours, mut bare, mut answer) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        for at in 0..EACH {
+            let begun = Instant::now();
+            file.write_all_at(&[1; 4096], ((round * EACH + at) * 4096) as u64).expect("written");
+            file.sync_data().expect("synced");
+            bare.push(begun.elapsed());
+        }
+        for _ in 0..EACH {
+            let begun = Instant::now();
+            client.send(&request).and_then(|()| client.receive(&mut answer)).expect("answered");
+            ours.push(begun.elapsed());
+            assert_eq!(raw::produce_error(&answer), 0);
+        }
+    }
+    for (name, part) in [("median", 0.5), ("99th percentile", 0.99)] {
+        let (ours, bare) = (percentile(&mut ours, part), percentile(&mut bare, part));
+        let ratio = ours.as_secs_f64() / bare.as_secs_f64();
+        row(
+            &format!("ack of one client, {name}, against one sync"),
+            &format!("{ours:.0?}"),
+            &format!("{bare:.0?}"),
+            ratio,
+        );
+    }
+}
+
+/// Several clients, several requests on their way each: the log's throughput against the same groups written bare. Then the
+/// log that this leaves is read by a consumer and by a restart.
+fn throughput(temporary: &Path) {
+    const CLIENTS: usize = 4;
+    const IN_FLIGHT: usize = 8;
+    const BYTES: usize = 1 << 30;
+    let mut broker = Broker::start(&temporary.join("throughput"), &[]);
+    kafka::create_topic(&broker.bootstrap(), "t", 4);
+    let batch = raw::batch(64, 1000);
+    let each = BYTES / CLIENTS / batch.len();
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (address, batch) = (broker.address(), batch.clone());
+            scope.spawn(move || {
+                let request = raw::produce("t", i32::try_from(client).expect("few"), batch);
+                let mut client = Raw::connect(address).expect("connected");
+                let mut answer = Vec::new();
+                for at in 0..each + IN_FLIGHT {
+                    if at < each {
+                        client.send(&request).expect("sent");
+                    }
+                    if at >= IN_FLIGHT {
+                        client.receive(&mut answer).expect("answered");
+                        assert_eq!(raw::produce_error(&answer), 0);
+                    }
+                }
+            });
+        }
+    });
+    let ours = begun.elapsed();
+    let groups: Vec<usize> =
+        log_files::groups(broker.directory()).iter().map(|group| group.len.next_multiple_of(4096)).collect();
+    let bare = replay(temporary, &groups);
+    let bytes: usize = groups.iter().sum();
+    let rate = |time: Duration| format!("{:.0} MB/s", bytes as f64 / time.as_secs_f64() / 1e6);
+    let average = bytes / groups.len() / 1024;
+    row(
+        &format!(
+            "produce at saturation, {} groups of {average} KiB on average, against the same groups bare",
+            groups.len()
+        ),
+        &rate(ours),
+        &rate(bare),
+        bare.as_secs_f64() / ours.as_secs_f64(),
+    );
+    consume(&broker, each, &batch);
+    broker.kill();
+    let begun = Instant::now();
+    let mut read = 0;
+    for file in log_files::segments(broker.directory()) {
+        read += fs::read(file).expect("read").len();
+    }
+    let bare = begun.elapsed();
+    broker.start_again();
+    row(
+        &format!("restart after a kill with {} MiB of log, against reading it", read >> 20),
+        &format!("{:.0?}", broker.start_time),
+        &format!("{bare:.0?}"),
+        broker.start_time.as_secs_f64() / bare.as_secs_f64(),
+    );
+}
+
+/// Writes and syncs groups of these sizes, in files like segments.
+fn replay(temporary: &Path, groups: &[usize]) -> Duration {
+    const SEGMENT: usize = 64 << 20;
+    let data = vec![7; groups.iter().copied().max().unwrap_or(0)];
+    let segments = groups.iter().sum::<usize>() / SEGMENT * 2 + 2;
+    let files: Vec<File> =
+        (0..segments).map(|at| zeroed(&temporary.join(format!("replay-{at}")), SEGMENT)).collect();
+    let (mut file, mut at) = (0, 0);
+    let begun = Instant::now();
+    for &len in groups {
+        if at + len > SEGMENT {
+            file += 1;
+            at = 0;
+        }
+        files[file].write_all_at(&data[..len], at as u64).expect("written");
+        files[file].sync_data().expect("synced");
+        at += len;
+    }
+    let time = begun.elapsed();
+    for at in 0..segments {
+        fs::remove_file(temporary.join(format!("replay-{at}"))).expect("removed");
+    }
+    time
+}
+
+/// One consumer from the start of one partition, most of it from the disk.
+fn consume(broker: &Broker, batches: usize, batch: &bytes::Bytes) {
+    let mut client = Raw::connect(broker.address()).expect("connected");
+    let mut answer = Vec::new();
+    let (mut offset, mut bytes) = (0i64, 0usize);
+    let end = i64::try_from(batches).expect("few") * 64;
+    let begun = Instant::now();
+    while offset < end {
+        client
+            .send(&raw::fetch("t", 0, offset, 8 << 20))
+            .and_then(|()| client.receive(&mut answer))
+            .expect("answered");
+        let count = answer.len() / batch.len();
+        assert!(count > 0, "the consumer makes progress");
+        offset += i64::try_from(count).expect("few") * 64;
+        bytes += answer.len();
+    }
+    let ours = begun.elapsed();
+    let begun = Instant::now();
+    let mut read = 0;
+    for file in log_files::segments(broker.directory()) {
+        read += fs::read(file).expect("read").len();
+        if read >= bytes {
+            break;
+        }
+    }
+    let bare = begun.elapsed().mul_f64(bytes as f64 / read as f64);
+    let rate = |time: Duration| format!("{:.0} MB/s", bytes as f64 / time.as_secs_f64() / 1e6);
+    row(
+        "one consumer from the start, against reading files of as many bytes",
+        &rate(ours),
+        &rate(bare),
+        bare.as_secs_f64() / ours.as_secs_f64(),
+    );
+}
+
+fn switches(pid: u32) -> u64 {
+    let mut sum = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).expect("our child lives").flatten() {
+        let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+        let count =
+            |name| status.lines().find_map(|line: &str| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+        sum += count("voluntary_ctxt_switches:").unwrap_or(0)
+            + count("nonvoluntary_ctxt_switches:").unwrap_or(0);
+    }
+    sum
+}
+
+/// Nothing to do: memory and wake-ups.
+fn idle(temporary: &Path) {
+    let broker = Broker::start(&temporary.join("idle"), &[]);
+    kafka::create_topic(&broker.bootstrap(), "t", 1);
+    // The start itself, the marker and the preparation of segments are over then.
+    std::thread::sleep(Duration::from_secs(3));
+    let before = switches(broker.pid());
+    std::thread::sleep(Duration::from_secs(10));
+    let wakeups = switches(broker.pid()) - before;
+    let status = fs::read_to_string(format!("/proc/{}/status", broker.pid())).expect("our child lives");
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).map_or("?", str::trim);
+    println!("| idle: resident memory | {resident} | | |");
+    println!("| idle: context switches of all threads in 10 s | {wakeups} | | |");
+}
