@@ -33,7 +33,7 @@ pub struct Bounds {
     pub budget: Budget,
     /// A connection with nothing on its way is closed after this time.
     pub idle: Duration,
-    /// A frame that was begun must be complete within this time, an answer be taken.
+    /// A frame that was begun must be complete within this time, and some of an answer be taken.
     pub progress: Duration,
 }
 
@@ -71,6 +71,22 @@ struct Connection<S> {
     stopping: watch::Receiver<bool>,
 }
 
+fn refused() -> End {
+    End::Because(String::from("the broker refuses a request in this way"))
+}
+
+/// Tells the brain that a connection whose task panicked is gone: one client's bug is not to be everybody's leak.
+/// In an ordinary end the task says so itself; a simulated node that is killed says nothing.
+struct GoneOnPanic(Arc<Driver>, ConnId);
+
+impl Drop for GoneOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lost(self.1);
+        }
+    }
+}
+
 /// Serves one client until it leaves, misbehaves, or the broker stops.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
@@ -80,7 +96,8 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stopping: watch::Receiver<bool>,
 ) {
     let (id, mailbox) = driver.connect();
-    let reader = FrameReader::new(bounds.budget.clone());
+    let _gone = GoneOnPanic(Arc::clone(&driver), id);
+    let reader = FrameReader::new(bounds.budget.clone(), bounds.progress);
     let session = Session::new();
     let memory = VecDeque::new();
     let mut connection = Connection {
@@ -113,15 +130,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return End::Stopping;
             }
             let reading = self.session.in_flight() < REQUESTS_IN_FLIGHT_MAX && !*self.stopping.borrow();
-            let patience = if self.reader.is_in_frame() {
-                self.bounds.progress
-            } else if self.session.in_flight() == 0 {
-                self.bounds.idle
-            } else {
-                Duration::MAX
-            };
+            if !reading {
+                self.reader.excuse();
+            }
+            let idle = self.session.in_flight() == 0 && !self.reader.is_in_frame();
+            let idle_until = Instant::now().checked_add(self.bounds.idle).filter(|_| idle);
             let wait = async {
-                match Instant::now().checked_add(patience) {
+                match idle_until {
                     Some(deadline) => tokio::time::sleep_until(deadline).await,
                     None => std::future::pending().await,
                 }
@@ -130,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 biased;
                 mail = self.mailbox.recv() => match mail {
                     Some(Mail::Reply(tag, response)) => self.session.answer(tag, *response),
-                    Some(Mail::Close) => return End::Because(String::from("the broker refuses a request in this way")),
+                    Some(Mail::Close) => return refused(),
                     None => return End::Left,
                 },
                 frame = self.reader.next(&mut self.stream), if reading => match frame {
@@ -144,6 +159,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                     Err(Ended::Gone(None)) => return End::Left,
                     Err(Ended::Gone(Some(error))) => return error.into(),
+                    Err(Ended::Slow) => {
+                        return End::Because(format!("a request was not complete within {:?}", self.bounds.progress));
+                    }
                     Err(Ended::Refused(close)) => return End::Because(close.to_string()),
                     Err(Ended::OverBudget { len }) => {
                         return End::Because(format!("a request of {len} bytes is larger than --request-memory"));
@@ -152,11 +170,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 // A sender that is gone means that the broker stops, too.
                 _ = self.stopping.changed(), if !*self.stopping.borrow() => {}
                 () = wait => {
-                    return End::Because(if self.reader.is_in_frame() {
-                        format!("a request was not complete within {patience:?}")
-                    } else {
-                        format!("idle for {patience:?}")
-                    });
+                    // A frame may have begun since; then the reader has the time.
+                    if !self.reader.is_in_frame() {
+                        return End::Because(format!("idle for {:?}", self.bounds.idle));
+                    }
                 }
             }
         }
@@ -170,21 +187,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Writes every answer whose turn it is.
     async fn write_answers(&mut self) -> Result<(), End> {
         // What is ready goes out together.
-        while let Ok(Mail::Reply(tag, response)) = self.mailbox.try_recv() {
-            self.session.answer(tag, *response);
+        while let Ok(mail) = self.mailbox.try_recv() {
+            match mail {
+                Mail::Reply(tag, response) => self.session.answer(tag, *response),
+                Mail::Close => return Err(refused()),
+            }
         }
         let mut wrote = false;
         while let Some(frame) = self.session.next_frame() {
             wrote = true;
-            match timeout(self.bounds.progress, write_all(&mut self.stream, frame)).await {
-                Ok(written) => written?,
-                Err(_) => {
-                    return Err(End::Because(format!(
-                        "an answer was not taken within {:?}",
-                        self.bounds.progress
-                    )));
-                }
-            }
+            write_all(&mut self.stream, frame, self.bounds.progress).await?;
         }
         while self.memory.len() > self.session.in_flight() {
             self.memory.pop_front();
@@ -196,8 +208,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-/// Writes all slices, without joining them.
-async fn write_all<S: AsyncWrite + Unpin>(stream: &mut S, slices: Vec<Bytes>) -> io::Result<()> {
+/// Writes all slices, without joining them. The time is for each part that the client takes, not for the whole: an answer
+/// has up to 55 MiB, and a client behind a slow line would ask for the same one again for ever.
+async fn write_all<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    slices: Vec<Bytes>,
+    progress: Duration,
+) -> Result<(), End> {
     let mut rest: VecDeque<Bytes> = slices.into_iter().filter(|slice| !slice.is_empty()).collect();
     while !rest.is_empty() {
         let mut written = {
@@ -206,10 +223,15 @@ async fn write_all<S: AsyncWrite + Unpin>(stream: &mut S, slices: Vec<Bytes>) ->
             for (slot, slice) in some.iter_mut().zip(&rest) {
                 *slot = IoSlice::new(slice);
             }
-            stream.write_vectored(&some[..count]).await?
+            match timeout(progress, stream.write_vectored(&some[..count])).await {
+                Ok(written) => written?,
+                Err(_) => {
+                    return Err(End::Because(format!("nothing of an answer was taken within {progress:?}")));
+                }
+            }
         };
         if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+            return Err(io::Error::from(io::ErrorKind::WriteZero).into());
         }
         while let Some(first) = rest.front_mut()
             && written > 0

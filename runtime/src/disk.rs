@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, ErrorKind, IoSlice, Read, Seek, Write},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -57,32 +57,47 @@ impl Files {
         self.path.join(file.to_string())
     }
 
+    /// The table is held while a file is opened. Otherwise: (1) a reader opens a file, (2) it is removed or another one
+    /// is renamed onto it, (3) the reader puts what it opened into the table. Then writes and syncs of that name succeed
+    /// on a file that is in no directory, or the blocks of a removed one stay taken.
     fn handle(&self, file: FileName) -> Result<Arc<File>, DiskError> {
-        if let Some(open) = self.handles().get(&file) {
+        let mut handles = self.handles();
+        if let Some(open) = handles.get(&file) {
             return Ok(Arc::clone(open));
         }
         let opened = OpenOptions::new().read(true).write(true).open(self.path_of(file));
         let opened = Arc::new(opened.map_err(|error| failed(Some(file), &error))?);
-        self.handles().insert(file, Arc::clone(&opened));
+        handles.insert(file, Arc::clone(&opened));
         Ok(opened)
+    }
+
+    /// Takes a file out of the table. Closing the last handle of a removed file frees its blocks, which takes time:
+    /// never with the table held.
+    fn forget(&self, file: FileName) {
+        let forgotten = self.handles().remove(&file);
+        drop(forgotten);
     }
 }
 
-/// Creates a directory and every missing one above it, each durably.
+/// Creates a directory and every missing one above it, and makes the whole path durable.
+///
+/// Directories that are there already are synced too, at each start: (1) a start creates the directory, (2) is killed
+/// before the sync, (3) the next one finds it, serves and acknowledges, (4) power fails, and the directory was never on
+/// the disk. One that we may not open is somebody else's, who made it before us; so is a mount point and what is above it.
 fn create_durably(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
+    fs::create_dir_all(path)?;
+    let device = fs::metadata(path)?.dev();
+    for above in path.canonicalize()?.ancestors().skip(1) {
+        if fs::metadata(above)?.dev() != device {
+            break;
+        }
+        match File::open(above) {
+            Ok(directory) => directory.sync_all()?,
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
+        }
     }
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
-    };
-    create_durably(parent)?;
-    match fs::create_dir(path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    File::open(parent)?.sync_all()
+    Ok(())
 }
 
 /// Takes the lock and writes our process id into it, for whoever finds it taken.
@@ -169,7 +184,7 @@ impl Disk for Files {
     }
 
     fn create(&self, file: FileName) -> Result<(), DiskError> {
-        self.handles().remove(&file);
+        self.forget(file);
         let path = self.path_of(file);
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
         let opened = opened.map_err(|error| failed(Some(file), &error))?;
@@ -189,6 +204,16 @@ impl Disk for Files {
         Ok(())
     }
 
+    fn reserve(&self, file: FileName, len: u64) -> Result<(), DiskError> {
+        let handle = self.handle(file)?;
+        match rustix::fs::fallocate(&*handle, rustix::fs::FallocateFlags::empty(), 0, len) {
+            Ok(()) => Ok(()),
+            // Not every file system can.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => self.zero(file, len),
+            Err(error) => Err(failed(Some(file), &error.into())),
+        }
+    }
+
     fn write_at(&self, file: FileName, position: u64, data: &[Bytes]) -> Result<(), DiskError> {
         write_all_at(&*self.handle(file)?, position, data).map_err(|error| failed(Some(file), &error))
     }
@@ -202,18 +227,23 @@ impl Disk for Files {
     }
 
     fn rename(&self, from: FileName, to: FileName) -> Result<(), DiskError> {
-        let mut handles = self.handles();
-        fs::rename(self.path_of(from), self.path_of(to)).map_err(|error| failed(Some(from), &error))?;
-        handles.remove(&to);
-        if let Some(handle) = handles.remove(&from) {
-            handles.insert(to, handle);
-        }
+        let replaced = {
+            let mut handles = self.handles();
+            fs::rename(self.path_of(from), self.path_of(to)).map_err(|error| failed(Some(from), &error))?;
+            match handles.remove(&from) {
+                Some(handle) => handles.insert(to, handle),
+                None => handles.remove(&to),
+            }
+        };
+        drop(replaced);
         Ok(())
     }
 
     fn remove(&self, file: FileName) -> Result<(), DiskError> {
-        self.handles().remove(&file);
-        match fs::remove_file(self.path_of(file)) {
+        let removed = fs::remove_file(self.path_of(file));
+        // After the unlink: what a reader opened by name until then is in the table by now.
+        self.forget(file);
+        match removed {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(Some(file), &error)),
             Ok(()) | Err(_) => Ok(()),
         }

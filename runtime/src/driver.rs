@@ -4,9 +4,14 @@
 //! carries out the effects itself; if it is not, it goes on, for whoever holds the brain looks into the queue again
 //! after letting go. So a produce crosses threads twice: from its connection to the log thread and back.
 //!
-//! No event is left lying: (1) a bringer adds to the queue before it tries the brain; (2) if the try fails, some holder had
-//! the brain at that time, and (3) every holder looks into the queue *after* it has let go of the brain, which is after (2),
-//! so it sees what (1) added, and pumps again or wakes the driver task to do so.
+//! And when the log write is the only thing a turn asks for, nobody else is waiting for this thread: a connection then
+//! carries it out itself, and a single client's produce crosses no thread at all. At most one thread is in a log write at
+//! a time, and the runtime has one more than the machine has cores.
+//!
+//! No event is left lying. Bringer B: locks the queue and adds, then tries the brain. Holder H: lets go of the brain, then
+//! locks the queue and looks. The queue is a lock, so one of the two came first: (1) B added before H looked: H sees the
+//! event and pumps again, or wakes the driver task to do so. (2) H looked before B added: then H had let go of the brain
+//! before B tried it, so it was not H that B failed on, but a later holder, who looks later; the last one is in case (1).
 
 use std::{
     collections::BTreeMap,
@@ -19,12 +24,12 @@ use std::{
 
 use evenkeel_core::{
     Broker, ClientEvent, Config, Effect, Event, Notice, Now,
-    port::{Fault, Level, Response},
+    port::{DiskRequest, DiskResult, Fault, Lane, Level, Response},
     units::{ConnId, Instant, OpId, Tag, Timestamp},
 };
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::lanes::Lanes;
+use crate::{bug::AbortOnPanic, lanes::Lanes};
 
 /// Turns in a row that a bringer runs before it leaves the rest to the driver task.
 const ROUNDS: usize = 8;
@@ -71,20 +76,6 @@ pub struct Driver {
     /// When the driver task will wake by itself, in microseconds since `origin`.
     armed: AtomicU64,
     origin: tokio::time::Instant,
-}
-
-/// Ends the process if the brain panics: what it knows can no longer be trusted, and the log is safe as it is.
-struct AbortOnPanic;
-
-impl Drop for AbortOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            tracing::error!(
-                "the broker has a bug and ends at once; the log is safe, the next start recovers"
-            );
-            std::process::abort();
-        }
-    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -138,10 +129,23 @@ impl Driver {
         self.bring(Event::Client(id, ClientEvent::Closed));
     }
 
-    /// Brings an event, and runs the brain if it is free.
+    /// As [`Driver::disconnect`], from a task that panics: the driver task does the rest, since nothing that runs the brain
+    /// may unwind.
+    pub fn lost(&self, id: ConnId) {
+        locked(&self.connections).remove(&id);
+        locked(&self.queue).push(Event::Client(id, ClientEvent::Closed));
+        self.wake.notify_one();
+    }
+
+    /// Brings an event, and runs the brain if it is free. May write to the log before it returns.
     pub fn bring(self: &Arc<Self>, event: Event) {
         locked(&self.queue).push(event);
-        self.pump(ROUNDS);
+        while let Some((op, request)) = self.pump(ROUNDS, true) {
+            match self.lanes.perform_here(request) {
+                Ok(result) => locked(&self.queue).push(Event::Disk(op, result)),
+                Err(request) => return self.submit(op, request),
+            }
+        }
     }
 
     fn now(&self) -> Now {
@@ -153,41 +157,71 @@ impl Driver {
         }
     }
 
-    /// Runs turns as long as there are events, if nobody else does.
-    fn pump(self: &Arc<Self>, rounds: usize) {
+    /// Runs turns as long as there are events, if nobody else does. A log write that is all a turn asks for is handed back
+    /// if `may_write`.
+    fn pump(self: &Arc<Self>, rounds: usize, may_write: bool) -> Option<(OpId, DiskRequest)> {
         for _ in 0..rounds {
-            match self.brain.try_lock() {
-                Ok(brain) => self.round(brain, false),
-                Err(TryLockError::WouldBlock) => return,
+            let alone = match self.brain.try_lock() {
+                Ok(brain) => self.round(brain, false, may_write),
+                Err(TryLockError::WouldBlock) => return None,
                 Err(TryLockError::Poisoned(_)) => unreachable!("a panic of the brain aborts the process"),
-            }
-            if locked(&self.queue).is_empty() {
-                return;
+            };
+            let more = !locked(&self.queue).is_empty();
+            if let Some((op, request)) = alone {
+                if !more {
+                    return Some((op, request));
+                }
+                self.submit(op, request);
+            } else if !more {
+                return None;
             }
         }
         self.wake.notify_one();
+        None
     }
 
     /// The deadline has come. Waits for the brain: a turn is short, and a timer must not be missed.
     fn run_timers(self: &Arc<Self>) {
         let brain = locked(&self.brain);
         self.armed.store(NEVER, Ordering::Release);
-        self.round(brain, true);
-        self.pump(ROUNDS);
+        self.round(brain, true, false);
+        self.pump(ROUNDS, false);
     }
 
     /// One turn with everything that is in the queue. `armed` is changed only here, by the holder of the brain.
-    fn round(self: &Arc<Self>, mut brain: MutexGuard<'_, Brain>, timers: bool) {
+    fn round(
+        self: &Arc<Self>,
+        mut brain: MutexGuard<'_, Brain>,
+        timers: bool,
+        may_write: bool,
+    ) -> Option<(OpId, DiskRequest)> {
         let Brain { broker, events, effects } = &mut *brain;
         std::mem::swap(events, &mut *locked(&self.queue));
         if events.is_empty() && !timers {
-            return;
+            return None;
         }
         let guard = AbortOnPanic;
         let deadline = broker.turn(self.now(), events, effects);
+        let alone = match effects.last() {
+            Some(Effect::Disk(_, request)) => may_write && effects.len() == 1 && request.lane == Lane::Log,
+            Some(
+                Effect::Reply(..)
+                | Effect::Close(_)
+                | Effect::Notice(_)
+                | Effect::Serve
+                | Effect::Stopped
+                | Effect::Halt(_),
+            )
+            | None => false,
+        };
+        let write = match if alone { effects.pop() } else { None } {
+            Some(Effect::Disk(op, request)) => Some((op, request)),
+            Some(_) | None => None,
+        };
         self.carry_out(effects);
         drop(guard);
         self.arm(deadline);
+        write
     }
 
     fn arm(&self, deadline: Option<Instant>) {
@@ -206,22 +240,27 @@ impl Driver {
             match effect {
                 Effect::Reply(conn, tag, response) => self.post(conn, Mail::Reply(tag, response)),
                 Effect::Close(conn) => self.post(conn, Mail::Close),
-                Effect::Disk(op, request) => {
-                    let driver = Arc::clone(self);
-                    self.lanes.submit(request, Box::new(move |result| driver.disk_done(op, result)));
-                }
+                Effect::Disk(op, request) => self.submit(op, request),
                 Effect::Notice(notice) => tell(&notice),
                 Effect::Serve => self.move_to(Phase::Serving),
                 Effect::Stopped => self.move_to(Phase::Stopped),
-                Effect::Halt(fault) => self.move_to(Phase::Halted(fault)),
+                Effect::Halt(fault) => {
+                    self.lanes.close();
+                    self.move_to(Phase::Halted(fault));
+                }
             }
         }
     }
 
-    fn disk_done(self: &Arc<Self>, op: OpId, result: evenkeel_core::port::DiskResult) {
+    fn submit(self: &Arc<Self>, op: OpId, request: DiskRequest) {
+        let driver = Arc::clone(self);
+        self.lanes.submit(request, Box::new(move |result| driver.disk_done(op, result)));
+    }
+
+    fn disk_done(self: &Arc<Self>, op: OpId, result: DiskResult) {
         locked(&self.queue).push(Event::Disk(op, result));
         // One round only: the log thread has a disk to write to.
-        self.pump(1);
+        self.pump(1, false);
     }
 
     fn post(&self, conn: ConnId, mail: Mail) {
@@ -254,7 +293,7 @@ async fn keep_time(driver: Arc<Driver>) {
                 drop(ended);
                 return;
             }
-            () = driver.wake.notified() => driver.pump(ROUNDS),
+            () = driver.wake.notified() => { driver.pump(ROUNDS, false); }
             () = until => driver.run_timers(),
         }
     }

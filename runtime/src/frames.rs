@@ -4,13 +4,14 @@
 //! batches stay in the cache keeps nothing else in memory. Memory for a frame is taken from a budget *before* it is
 //! allocated; whoever is out of budget is simply not read from.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use evenkeel_core::wire::session::{Close, frame_len};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout},
 };
 
 const BUFFER_BYTES: usize = 64 << 10;
@@ -51,6 +52,8 @@ pub struct Frame {
 pub enum Ended {
     /// The client closed the connection between two frames, or broke it.
     Gone(Option<io::Error>),
+    /// The client began a frame and did not complete it in time.
+    Slow,
     /// The client sent what cannot be a frame.
     Refused(Close),
     /// The frame is larger than the whole budget.
@@ -76,13 +79,22 @@ pub struct FrameReader {
     buffer: BytesMut,
     state: State,
     budget: Budget,
+    progress: Duration,
+    /// When the frame that was begun must be complete. Kept here, so that neither a begin in the middle of a wait nor
+    /// answers to other requests give a slow sender more time.
+    due: Option<Instant>,
 }
 
 impl FrameReader {
     /// A reader at the start of a stream.
     #[must_use]
-    pub fn new(budget: Budget) -> FrameReader {
-        FrameReader { buffer: BytesMut::new(), state: State::Length, budget }
+    pub fn new(budget: Budget, progress: Duration) -> FrameReader {
+        FrameReader { buffer: BytesMut::new(), state: State::Length, budget, progress, due: None }
+    }
+
+    /// Nobody reads for now: the client gets its whole time again when somebody does.
+    pub fn excuse(&mut self) {
+        self.due = None;
     }
 
     /// Whether a frame has been begun and is not complete.
@@ -112,6 +124,8 @@ impl FrameReader {
                     let len = *len;
                     let permits =
                         Arc::clone(&self.budget.permits).acquire_many_owned(Budget::permits_for(len));
+                    // The client waits for us here, not we for it.
+                    self.due = None;
                     let memory = permits.await.expect("the budget is never closed");
                     let here = (self.buffer.len() - 4).min(len);
                     let mut body = BytesMut::with_capacity(len);
@@ -120,11 +134,12 @@ impl FrameReader {
                     self.state = State::Body { memory, body, missing: len - here };
                 }
                 State::Body { body, missing, .. } if *missing > 0 => {
-                    let got = stream.read_buf(&mut body.limit(*missing)).await;
-                    match got {
-                        Ok(0) => return Err(Ended::Gone(None)),
-                        Ok(got) => *missing -= got,
-                        Err(error) => return Err(Ended::Gone(Some(error))),
+                    let due = *self.due.get_or_insert_with(|| Instant::now() + self.progress);
+                    match timeout(left(due), stream.read_buf(&mut body.limit(*missing))).await {
+                        Ok(Ok(0)) => return Err(Ended::Gone(None)),
+                        Ok(Ok(got)) => *missing -= got,
+                        Ok(Err(error)) => return Err(Ended::Gone(Some(error))),
+                        Err(_) => return Err(Ended::Slow),
                     }
                 }
                 State::Body { .. } => {
@@ -132,6 +147,7 @@ impl FrameReader {
                     else {
                         unreachable!("it was just looked at")
                     };
+                    self.due = None;
                     return Ok(Frame { bytes: body.freeze(), memory });
                 }
             }
@@ -139,15 +155,27 @@ impl FrameReader {
     }
 
     async fn fill<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> Result<(), Ended> {
+        let begun = !self.buffer.is_empty();
         if self.buffer.capacity() - self.buffer.len() < 4 {
             self.buffer.reserve(BUFFER_BYTES);
         }
-        match stream.read_buf(&mut self.buffer).await {
-            Ok(0) => Err(Ended::Gone(None)),
-            Ok(_) => Ok(()),
-            Err(error) => Err(Ended::Gone(Some(error))),
+        let read = stream.read_buf(&mut self.buffer);
+        let got = if !begun {
+            Ok(read.await)
+        } else {
+            timeout(left(*self.due.get_or_insert_with(|| Instant::now() + self.progress)), read).await
+        };
+        match got {
+            Ok(Ok(0)) => Err(Ended::Gone(None)),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(Ended::Gone(Some(error))),
+            Err(_) => Err(Ended::Slow),
         }
     }
+}
+
+fn left(due: Instant) -> Duration {
+    due.saturating_duration_since(Instant::now())
 }
 
 #[cfg(test)]

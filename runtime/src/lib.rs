@@ -3,6 +3,7 @@
 //! [`settings`]: what an operator may say. [`server`]: from a start to a stop. [`driver`]: the brain and who runs it.
 //! [`connection`]: one client. [`lanes`]: disk work on threads, or on simulated tasks. [`disk`]: real files.
 
+mod bug;
 pub mod connection;
 pub mod disk;
 pub mod driver;

@@ -1,6 +1,10 @@
 //! The `evenkeel` command.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    io::{IsTerminal, stderr},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::Parser;
 use evenkeel::{
@@ -10,30 +14,67 @@ use evenkeel::{
     settings::{Command, CommandLine, Serve},
 };
 use evenkeel_core::port::{Disk, Fault};
-use tokio::signal::unix::{SignalKind, signal};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 const UNUSABLE: u8 = 1;
 const REFUSED: u8 = 2;
 const HALTED: u8 = 3;
 
 fn main() -> ExitCode {
-    let settings = match CommandLine::parse().command {
-        Some(Command::Serve(serve)) => *serve,
-        None => Serve::parse_from(["evenkeel"]),
+    // clap would exit with 2, which here means that the broker refused to start.
+    let parsed = CommandLine::try_parse().and_then(|line| match line.command {
+        Some(Command::Serve(serve)) => Ok(*serve),
+        None => Serve::try_parse_from(["evenkeel"]),
+    });
+    let mut settings = match parsed {
+        Ok(settings) => settings,
+        Err(answer) => {
+            let code = if answer.use_stderr() { ExitCode::from(UNUSABLE) } else { ExitCode::SUCCESS };
+            // Nobody reads it: the code still tells.
+            let _ = answer.print();
+            return code;
+        }
     };
     tracing_subscriber::fmt()
         .with_max_level(settings.log_level)
         .with_target(false)
-        .with_writer(std::io::stderr)
+        .with_ansi(stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()))
+        .with_writer(stderr)
         .init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return unusable(&format!("cannot start threads: {error}")),
-    };
+    settings.max_connections = connections_allowed(settings.max_connections);
+    // One may be in a log write; the others serve.
+    let threads = 1 + std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return unusable(&format!("cannot start threads: {error}")),
+        };
     let code = runtime.block_on(serve(&settings));
-    // Whatever is still under way is not needed any more: everything promised is durable.
-    runtime.shutdown_background();
+    // Whatever is still under way is not needed any more: everything promised is durable. Dropping would wait for a thread
+    // that is stuck in a disk.
+    std::mem::forget(runtime);
     code
+}
+
+/// Descriptors that connections must leave to the log: segments, checkpoints, the directory, the system's own.
+const FILES_OF_OUR_OWN: u64 = 256;
+
+/// Raises the soft limit of open files to the hard one, and says how many connections fit. With the usual soft limit of
+/// 1024, clients could use up what the log needs for its next segment, and a log that cannot go on halts the broker.
+fn connections_allowed(wanted: usize) -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // What counts is the limit afterwards.
+    let _ = setrlimit(Resource::Nofile, limit);
+    let Some(files) = getrlimit(Resource::Nofile).current else { return wanted };
+    let fit = usize::try_from(files.saturating_sub(FILES_OF_OUR_OWN)).unwrap_or(usize::MAX).max(1);
+    if fit < wanted {
+        tracing::warn!(
+            "{files} files may be open, so at most {fit} connections instead of {wanted}: raise the limit (ulimit -n), \
+             or lower --max-connections"
+        );
+    }
+    wanted.min(fit)
 }
 
 fn unusable(reason: &str) -> ExitCode {
@@ -42,11 +83,15 @@ fn unusable(reason: &str) -> ExitCode {
 }
 
 async fn serve(settings: &Serve) -> ExitCode {
-    let listener = match tokio::net::TcpListener::bind(settings.listen).await {
-        Ok(listener) => listener,
+    let listen = (&settings.listen.host[..], settings.listen.port);
+    let bound = match tokio::net::TcpListener::bind(listen).await {
+        Ok(listener) => listener.local_addr().map(|address| (listener, address)),
+        Err(error) => Err(error),
+    };
+    let (listener, bound) = match bound {
+        Ok(bound) => bound,
         Err(error) => return unusable(&format!("cannot listen on {}: {error}", settings.listen)),
     };
-    let bound = listener.local_addr().unwrap_or(settings.listen);
     let config = match settings.config(bound) {
         Ok(config) => config,
         Err(error) => return unusable(&error),
@@ -89,8 +134,16 @@ async fn serve(settings: &Serve) -> ExitCode {
     }
 }
 
-/// Completes at the first SIGTERM or SIGINT. A second one ends the process at once; the log is made for that.
+/// A simulation calls `server::serve` and stops it by itself; in its world there are no signals.
+#[cfg(madsim)]
 fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(std::future::pending())
+}
+
+/// Completes at the first SIGTERM or SIGINT. A second one ends the process at once; the log is made for that.
+#[cfg(not(madsim))]
+fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

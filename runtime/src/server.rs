@@ -1,6 +1,6 @@
 //! From a start to a stop: recover, listen, serve, drain.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use evenkeel_core::{Config, port::Fault};
 use tokio::{
@@ -138,15 +138,24 @@ async fn accept(
         progress: serving.progress_timeout,
     };
     let mut turned_away = 0u64;
+    let mut failed = 0u64;
     loop {
-        let (stream, peer) = match accept_one(listener).await {
+        let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
+            // The client has gone already: no reason to let the others wait.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
             Err(error) => {
-                tracing::warn!("cannot accept a connection: {error}");
+                failed += 1;
+                if failed.is_power_of_two() {
+                    tracing::warn!("cannot accept a connection: {error} ({failed} times so far)");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
+        // Answers are written whole; waiting for more to send only costs latency. Fails if the client has gone already,
+        // which its task will see.
+        let _ = stream.set_nodelay(true);
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             turned_away += 1;
             // 1, 2, 4, 8 ...: a flood of connections is not to be a flood of lines.
@@ -165,11 +174,4 @@ async fn accept(
             drop((place, alive));
         });
     }
-}
-
-async fn accept_one(listener: &TcpListener) -> io::Result<(tokio::net::TcpStream, SocketAddr)> {
-    let (stream, peer) = listener.accept().await?;
-    // Answers are written whole; waiting for more to send only costs latency.
-    stream.set_nodelay(true)?;
-    Ok((stream, peer))
 }

@@ -1,6 +1,11 @@
 //! The command line, each flag with its environment variable and its default.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use bytesize::ByteSize;
 use clap::{ArgAction, Parser, Subcommand};
@@ -33,8 +38,8 @@ Exit codes: 0 stopped in order; 1 settings, or the data directory cannot be used
 printed; 3 halted because a log write failed.")]
 pub struct Serve {
     /// Address to accept clients on. Port 0 takes any free port.
-    #[arg(long, env = "EVENKEEL_LISTEN", default_value = "127.0.0.1:9092", value_name = "HOST:PORT")]
-    pub listen: SocketAddr,
+    #[arg(long, env = "EVENKEEL_LISTEN", default_value = "127.0.0.1:9092", value_name = "HOST:PORT", value_parser = listen)]
+    pub listen: HostPort,
 
     /// Address that clients are told to connect to. Default: the listen address; needed when that is a wildcard such as
     /// 0.0.0.0, since no client can connect to it.
@@ -112,17 +117,40 @@ pub struct Serve {
 pub struct HostPort {
     /// Without brackets.
     pub host: String,
-    /// Not 0.
+    /// 0 for any free one, to listen on only.
     pub port: u16,
 }
 
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // An IPv6 address; no name has a colon.
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
 fn host_port(text: &str) -> Result<HostPort, String> {
+    let parsed = listen(text)?;
+    if parsed.port == 0 {
+        return Err(String::from("port 0 cannot be connected to"));
+    }
+    Ok(parsed)
+}
+
+fn listen(text: &str) -> Result<HostPort, String> {
     let (host, port) =
         text.rsplit_once(':').ok_or("a host and a port are needed, as in broker.example:9092")?;
     let port: u16 = port.parse().map_err(|error| format!("port {port:?}: {error}"))?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    if host.is_empty() || port == 0 {
-        return Err(String::from("neither the host nor the port may be missing"));
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    if bare.is_none() && host.contains(':') {
+        return Err(String::from("an IPv6 address needs brackets, as in [::1]:9092"));
+    }
+    let host = bare.unwrap_or(host);
+    if host.is_empty() {
+        return Err(String::from("the host may not be missing"));
     }
     Ok(HostPort { host: host.to_string(), port })
 }
@@ -145,6 +173,10 @@ impl Serve {
                      what they shall connect to",
                     self.listen
                 ));
+            }
+            // A name stays a name: it may mean another address to a client.
+            None if self.listen.host.parse::<IpAddr>().is_err() => {
+                HostPort { host: self.listen.host.clone(), port: bound.port() }
             }
             None => HostPort { host: bound.ip().to_string(), port: bound.port() },
         };

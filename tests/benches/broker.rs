@@ -91,11 +91,13 @@ fn latency(temporary: &Path) {
 fn throughput(temporary: &Path) {
     const CLIENTS: usize = 4;
     const IN_FLIGHT: usize = 8;
-    const BYTES: usize = 1 << 30;
+    let bytes_wanted =
+        std::env::var("EVENKEEL_BENCH_MIB").ok().and_then(|given| given.parse().ok()).unwrap_or(1024usize)
+            << 20;
     let mut broker = Broker::start(&temporary.join("throughput"), &[]);
     kafka::create_topic(&broker.bootstrap(), "t", 4);
     let batch = raw::batch(64, 1000);
-    let each = BYTES / CLIENTS / batch.len();
+    let each = bytes_wanted / CLIENTS / batch.len();
     let begun = Instant::now();
     std::thread::scope(|scope| {
         for client in 0..CLIENTS {

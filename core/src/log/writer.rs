@@ -22,6 +22,9 @@ use crate::{
     units::{Epoch, Instant, Lsn, SegmentSequence},
 };
 
+/// A log that fills its segments faster than this has better uses for the disk than writing zeros ahead of itself.
+const FAST_FILL: core::time::Duration = core::time::Duration::from_secs(2);
+
 /// Where the next group goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tail {
@@ -115,6 +118,9 @@ pub struct Log {
     preparing: bool,
     prepare_failures: u32,
     next_spare: SegmentSequence,
+    /// When the segment in use was begun by a roll, and whether the one before it filled up within [`FAST_FILL`].
+    begun: Option<Instant>,
+    fills_fast: bool,
     closing: bool,
     sealed: bool,
 }
@@ -154,6 +160,8 @@ impl Log {
             spares: VecDeque::new(),
             preparing: false,
             prepare_failures: 0,
+            begun: None,
+            fills_fast: false,
             closing: false,
             sealed: false,
         }
@@ -353,6 +361,8 @@ impl Log {
         data: &mut Vec<Bytes>,
         turn: &mut Turn<'_>,
     ) -> Tail {
+        self.fills_fast = self.begun.is_some_and(|begun| turn.now.mono.since(begun) < FAST_FILL);
+        self.begun = Some(turn.now.mono);
         let (seal, seal_link) = empty_group(&self.header(GroupKind::SealRoll, &self.tail, 0, 0, 0));
         let old = FileName::Segment(self.tail.segment);
         // The old segment is synced before the new one is begun: its last groups must not be younger than the link to them.
@@ -433,9 +443,13 @@ impl Log {
         }
         self.preparing = true;
         let file = FileName::Segment(self.next_spare);
+        let len = u64::from(self.writer.segment_bytes);
+        // Written zeros make every later small sync about a third cheaper, and cost as many bytes as the log itself. So they
+        // are for quiet times; a log that is busy, or about to run out of prepared segments, takes space without them.
+        let hurry = self.fills_fast || (self.spares.is_empty() && self.room() < self.tail.segment_bytes / 2);
         let steps = vec![
             DiskStep::Create(file),
-            DiskStep::Zero { file, len: u64::from(self.writer.segment_bytes) },
+            if hurry { DiskStep::Reserve { file, len } } else { DiskStep::Zero { file, len } },
             DiskStep::Sync(file),
             DiskStep::SyncDirectory,
         ];

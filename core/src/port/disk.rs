@@ -134,6 +134,14 @@ pub enum DiskStep {
         /// Its size then.
         len: u64,
     },
+    /// Space up to this size that reads as zeros, as quickly as it can be had. Later writes into it may be slower than
+    /// into written zeros.
+    Reserve {
+        /// Which file.
+        file: FileName,
+        /// Its size then.
+        len: u64,
+    },
     /// Bytes at a position, gathered from slices.
     Write {
         /// Which file.
@@ -248,6 +256,10 @@ pub trait Disk: Send + Sync {
     fn create(&self, file: FileName) -> Result<(), DiskError>;
     /// Writes zeros (not a hole) so that the file has `len` bytes.
     fn zero(&self, file: FileName, len: u64) -> Result<(), DiskError>;
+    /// Gives the file `len` bytes of allocated space that reads as zeros. Where a system cannot, zeros are written.
+    fn reserve(&self, file: FileName, len: u64) -> Result<(), DiskError> {
+        self.zero(file, len)
+    }
     /// Writes all slices, one behind the other.
     fn write_at(&self, file: FileName, position: u64, data: &[Bytes]) -> Result<(), DiskError>;
     /// fdatasync.
@@ -285,6 +297,7 @@ fn perform_step(disk: &dyn Disk, step: &DiskStep) -> Result<DiskReply, DiskError
         DiskStep::ReadBatches { file, batches } => read_batches(disk, *file, batches).map(DiskReply::Batches),
         DiskStep::Create(file) => disk.create(*file).map(|()| DiskReply::Done),
         DiskStep::Zero { file, len } => disk.zero(*file, *len).map(|()| DiskReply::Done),
+        DiskStep::Reserve { file, len } => disk.reserve(*file, *len).map(|()| DiskReply::Done),
         DiskStep::Write { file, position, data } => {
             disk.write_at(*file, *position, data).map(|()| DiskReply::Done)
         }

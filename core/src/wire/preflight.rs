@@ -54,8 +54,6 @@ pub enum Flaw {
     Elements,
     /// Decoded, it would take too much memory for its size.
     Memory,
-    /// Bytes are left behind the last field.
-    Trailing,
 }
 
 impl fmt::Display for Malformed {
@@ -67,25 +65,21 @@ impl fmt::Display for Malformed {
             Flaw::TagLength => "is not as long as it says",
             Flaw::Elements => "has too many elements",
             Flaw::Memory => "has too many elements for its size",
-            Flaw::Trailing => "is followed by bytes that belong to nothing",
         };
         write!(f, "{} {flaw}", self.field)
     }
 }
 
-/// Walks a request body of this version.
+/// Walks a request body of this version. Returns its length: bytes behind it belong to nothing and are ignored, as
+/// Kafka ignores them (librdkafka asks for all topics with three of them).
 ///
 /// # Errors
 /// The first field that is wrong.
-pub(super) fn check(fields: Fields, version: i16, flexible: bool, body: &[u8]) -> Result<(), Malformed> {
+pub(super) fn check(fields: Fields, version: i16, flexible: bool, body: &[u8]) -> Result<usize, Malformed> {
     let decoded_left = DECODED_BYTES_PER_BYTE.saturating_mul(body.len()).saturating_add(DECODED_BYTES_FREE);
     let mut walk = Walk { rest: body, version, flexible, elements_left: ARRAY_ELEMENTS_MAX, decoded_left };
     walk.fields(fields)?;
-    if walk.rest.is_empty() {
-        Ok(())
-    } else {
-        Err(Malformed { field: "the last field", flaw: Flaw::Trailing })
-    }
+    Ok(body.len() - walk.rest.len())
 }
 
 /// Skips tagged fields of which none is known. `None`: malformed.

@@ -176,10 +176,10 @@ impl Session {
         }
         let flexible = served.is_flexible(version);
         header::skip_rest(&mut rest, flexible).ok_or(CloseReason::Header)?;
-        preflight::check(schema::request(api), version, flexible, rest)
+        let len = preflight::check(schema::request(api), version, flexible, rest)
             .map_err(|malformed| CloseReason::Malformed { api, version, malformed })?;
 
-        let body = frame.slice_ref(rest);
+        let body = frame.slice_ref(&rest[..len]);
         let form = Form { served, version, correlation_id };
         let request = match api {
             Api::ApiVersions => {

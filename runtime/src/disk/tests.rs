@@ -38,6 +38,19 @@ fn zeros_fill_a_file_to_its_size() {
 }
 
 #[test]
+fn reserved_space_reads_as_zeros() {
+    let (_temporary, files) = opened();
+    files.create(SEGMENT).expect("created");
+    files.reserve(SEGMENT, 1 << 20).expect("reserved");
+    files.write_at(SEGMENT, 4096, &[Bytes::from_static(b"here")]).expect("written");
+    let mut back = vec![1; 1 << 20];
+    assert_eq!(files.read_at(SEGMENT, 0, &mut back), Ok(1 << 20));
+    assert_eq!(&back[4096..4100], b"here");
+    back[4096..4100].fill(0);
+    assert!(back.iter().all(|byte| *byte == 0));
+}
+
+#[test]
 fn what_is_not_there_is_said_to_be_not_there() {
     let (_temporary, files) = opened();
     let error = files.len(SEGMENT).expect_err("not there");
@@ -69,4 +82,27 @@ fn a_directory_is_opened_by_one_at_a_time() {
     assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
     drop(files);
     Files::open(&temporary.path().join("a/b")).expect("free again");
+}
+
+#[test]
+fn a_removed_file_is_not_kept_open() {
+    let (_temporary, files) = opened();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = files.len(SEGMENT);
+            }
+        });
+        let kept = (0..20_000).filter(|_| {
+            files.create(SEGMENT).expect("created");
+            // Closed, so that the reader opens it by its name while it is being removed.
+            files.handles().clear();
+            files.remove(SEGMENT).expect("removed");
+            files.len(SEGMENT).is_ok()
+        });
+        let kept = kept.count();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(kept, 0, "its blocks stay taken as long as it is open");
+    });
 }

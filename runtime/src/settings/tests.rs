@@ -6,7 +6,7 @@ use super::*;
 
 /// Another value than the default, for every flag that has one; and how to see that it took effect.
 const OTHER: [(&str, &str, &str); 18] = [
-    ("EVENKEEL_LISTEN", "127.0.0.1:1234", "listen: 127.0.0.1:1234"),
+    ("EVENKEEL_LISTEN", "127.0.0.1:1234", "host: \"127.0.0.1\", port: 1234"),
     ("EVENKEEL_ADVERTISED_ADDR", "there:77", "host: \"there\", port: 77"),
     ("EVENKEEL_DATA_DIR", "elsewhere", "data_dir: \"elsewhere\""),
     ("EVENKEEL_CLUSTER_ID", "mine", "cluster_id: Some(\"mine\")"),
@@ -75,7 +75,11 @@ fn serve(arguments: &[&str]) -> Result<Config, String> {
     let all = ["evenkeel", "serve"].iter().chain(arguments);
     let parsed = CommandLine::try_parse_from(all).map_err(|error| error.to_string())?;
     match parsed.command {
-        Some(Command::Serve(serve)) => serve.config(serve.listen),
+        Some(Command::Serve(serve)) => {
+            // What binding would give; a name stands for the loopback address.
+            let ip = serve.listen.host.parse().unwrap_or(IpAddr::from([127, 0, 0, 1]));
+            serve.config(SocketAddr::new(ip, serve.listen.port))
+        }
         None => panic!("serve was said"),
     }
 }
@@ -94,7 +98,9 @@ fn what_is_out_of_bounds_is_refused_in_words() {
         (vec!["--message-bytes-max", "64MiB"], "the bound is 16777216"),
         (vec!["--default-partitions", "0"], "1 to 10000"),
         (vec!["--node-id", "-3"], "unexpected argument"),
-        (vec!["--listen", "nowhere"], "invalid socket address"),
+        (vec!["--listen", "nowhere"], "a host and a port"),
+        (vec!["--listen", "::1:9092"], "needs brackets"),
+        (vec!["--advertised-addr", "there:0"], "cannot be connected to"),
         (vec!["--listen", "0.0.0.0:9092"], "--advertised-addr"),
         (vec!["--advertised-addr", "host"], "a host and a port"),
         (vec!["--idle-timeout", "fast"], "invalid value"),
@@ -108,4 +114,21 @@ fn what_is_out_of_bounds_is_refused_in_words() {
 #[test]
 fn the_command_line_is_sound() {
     CommandLine::command().debug_assert();
+}
+
+#[test]
+fn clients_are_told_a_host_they_can_connect_to() {
+    for (arguments, host, port) in [
+        (vec!["--listen", "localhost:9000"], "localhost", 9000),
+        (vec!["--listen", "[::1]:9000"], "::1", 9000),
+        (
+            vec!["--listen", "0.0.0.0:9000", "--advertised-addr", "broker.example:29092"],
+            "broker.example",
+            29092,
+        ),
+        (vec!["--advertised-addr", "[2001:db8::1]:9092"], "2001:db8::1", 9092),
+    ] {
+        let config = serve(&arguments).expect("valid");
+        assert_eq!((&config.advertised_host[..], config.advertised_port), (host, port), "{arguments:?}");
+    }
 }

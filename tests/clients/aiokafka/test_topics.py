@@ -35,7 +35,7 @@ async def test_a_created_topic_is_listed_with_its_partitions(client, topic):
         assert partition["replicas"] == partition["isr"] == [broker["node_id"]]
 
 
-async def test_an_unknown_topic_is_not_described(client, topic):
+async def test_an_unknown_topic_is_not_listed(client, topic):
     # The admin client lets the broker create a topic that it asks for; a list of all topics does not.
     assert topic not in await client.admin.list_topics()
 

@@ -181,7 +181,9 @@ func randomBytes(size int) []byte {
 }
 
 func restartBroker() error {
-	command := exec.Command("bash", "-c", os.Getenv("EVENKEEL_RESTART"))
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	command := exec.CommandContext(ctx, "bash", "-c", os.Getenv("EVENKEEL_RESTART"))
 	command.Stdout, command.Stderr = os.Stderr, os.Stderr
 	return command.Run()
 }

@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict')
 const { before, test } = require('node:test')
 const { CompressionCodecs, CompressionTypes } = require('kafkajs')
-const lz4 = require('lz4js')
+const LZ4Codec = require('@2l/kafkajs-lz4')
 const zstd = require('@bokuweb/zstd-wasm')
 const { newProducer, newReader, newTopic, randomBytes, readAll } = require('./suite')
 
@@ -11,10 +11,7 @@ const { newProducer, newReader, newTopic, randomBytes, readAll } = require('./su
 before(async () => {
   await zstd.init()
   CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy')
-  CompressionCodecs[CompressionTypes.LZ4] = () => ({
-    compress: async encoder => Buffer.from(lz4.compress(encoder.buffer)),
-    decompress: async bytes => Buffer.from(lz4.decompress(bytes)),
-  })
+  CompressionCodecs[CompressionTypes.LZ4] = new LZ4Codec().codec
   CompressionCodecs[CompressionTypes.ZSTD] = () => ({
     compress: async encoder => Buffer.from(zstd.compress(encoder.buffer, 3)),
     decompress: async bytes => Buffer.from(zstd.decompress(bytes)),

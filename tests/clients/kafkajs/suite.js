@@ -186,7 +186,7 @@ async function readAll(t, topic) {
 }
 
 async function restartBroker() {
-  await promisify(execFile)('bash', ['-c', process.env.EVENKEEL_RESTART])
+  await promisify(execFile)('bash', ['-c', process.env.EVENKEEL_RESTART], { timeout: patienceMs })
 }
 
 module.exports = { createTopic, mayPass, newAdmin, newProducer, newReader, newTopic, random, randomBytes, readAll, restartBroker, unusedName }

@@ -81,8 +81,9 @@ impl Live {
         operations: bool,
         turn: &mut Turn<'_>,
     ) -> MetadataResponseTopic {
-        let Some(name) = asked.name else {
-            let id = TopicId(*asked.topic_id.as_bytes());
+        // An id that is given decides: the Java client sends an empty name beside it.
+        let id = TopicId(*asked.topic_id.as_bytes());
+        let Some(name) = asked.name.filter(|_| id == TopicId::NONE) else {
             return match self.state.topic(id) {
                 Some(topic) => self.describe(topic, operations),
                 None => MetadataResponseTopic::default()

@@ -218,7 +218,8 @@ impl Live {
         let result =
             DeletableTopicResult::default().with_name(asked.name.clone()).with_topic_id(asked.topic_id);
         let found = match &asked.name {
-            Some(_) if id != TopicId::NONE => Err(error_code::INVALID_REQUEST),
+            Some(name) if id != TopicId::NONE && !name.is_empty() => Err(error_code::INVALID_REQUEST),
+            Some(_) if id != TopicId::NONE => self.state.topic(id).ok_or(error_code::UNKNOWN_TOPIC_ID),
             Some(name) => self.state.topic_named(name).ok_or(error_code::UNKNOWN_TOPIC_OR_PARTITION),
             None => self.state.topic(id).ok_or(error_code::UNKNOWN_TOPIC_ID),
         };

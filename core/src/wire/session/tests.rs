@@ -251,3 +251,14 @@ fn an_answer_of_another_api_is_a_bug() {
     ask(&mut session, Api::Metadata, 1, 1);
     session.answer(Tag(0), Response::Silence);
 }
+
+/// librdkafka 2.16 asks for all topics with a null array and three bytes of a length that it never fills in.
+#[test]
+fn bytes_behind_a_request_are_ignored_as_kafka_does() {
+    let mut frame = alloc::vec![0, 3, 0, 13, 0, 0, 0, 5, 0xff, 0xff, 0];
+    frame.extend_from_slice(&[0, 0, 0, 0, 1, 0, 0]);
+    let inbound = Session::new().receive(Bytes::from(frame)).expect("well formed").expect("for the brain");
+    let Request::Metadata(request) = *inbound.request else { panic!("another request") };
+    assert_eq!(request.topics, None);
+    assert!(!request.allow_auto_topic_creation);
+}

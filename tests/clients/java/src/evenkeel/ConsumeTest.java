@@ -11,7 +11,7 @@ import java.util.Map;
 import java.util.concurrent.Future;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.OffsetSpec;
-import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -71,6 +71,7 @@ class ConsumeTest extends Suite {
             sendNumbered(producer, topic, 0, 1);
             assertNumbered(0, take(consumer, 1));
             assertTrue(Duration.ofNanos(System.nanoTime() - sent).toSeconds() < 5, "the record woke the fetch");
+            consumer.close(CloseOptions.timeout(Duration.ZERO)); // does not wait for the fetch that is under way
         }
     }
 

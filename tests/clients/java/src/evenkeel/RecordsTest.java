@@ -28,13 +28,14 @@ class RecordsTest extends Suite {
         RecordHeaders headers = new RecordHeaders();
         headers.add("twice", bytes("1")).add("other", new byte[] {0, -1}).add("twice", bytes("2"));
         headers.add("null", null).add("empty", new byte[0]).add("", bytes("empty key")).add("grün", bytes("größer"));
+        RecordHeaders none = new RecordHeaders();
         List<ProducerRecord<byte[], byte[]>> sent = List.of(
-                new ProducerRecord<>(topic, 0, day, bytes("key"), bytes("value")),
-                new ProducerRecord<>(topic, 0, Long.valueOf(day + 5), (byte[]) null, bytes("no key")),
-                new ProducerRecord<>(topic, 0, day + 3, new byte[0], bytes("empty key")),
-                new ProducerRecord<>(topic, 0, day + 7, bytes("tombstone"), null),
-                new ProducerRecord<>(topic, 0, day + 7, bytes("empty value"), new byte[0]),
-                new ProducerRecord<>(topic, 0, day + 8, randomBytes(300), randomBytes(3000)),
+                new ProducerRecord<>(topic, 0, day, bytes("key"), bytes("value"), none),
+                new ProducerRecord<>(topic, 0, day + 5, null, bytes("no key"), none),
+                new ProducerRecord<>(topic, 0, day + 3, new byte[0], bytes("empty key"), none),
+                new ProducerRecord<>(topic, 0, day + 7, bytes("tombstone"), null, none),
+                new ProducerRecord<>(topic, 0, day + 7, bytes("empty value"), new byte[0], none),
+                new ProducerRecord<>(topic, 0, day + 8, randomBytes(300), randomBytes(3000), none),
                 new ProducerRecord<>(topic, 0, day + 9, bytes("headers"), bytes("v"), headers));
         try (var producer = bytesProducer(); var consumer = bytesConsumer()) {
             for (var record : sent) producer.send(record);

@@ -1,6 +1,7 @@
 package evenkeel;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
 import java.time.Duration;
@@ -169,6 +170,7 @@ abstract class Suite {
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                 .redirectError(ProcessBuilder.Redirect.DISCARD)
                 .start();
-        assertEquals(0, process.waitFor(), "the restart command");
+        assertTrue(process.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS), "the restart command ends");
+        assertEquals(0, process.exitValue(), "the restart command");
     }
 }

@@ -14,6 +14,7 @@ import org.apache.kafka.clients.admin.CreateTopicsOptions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicCollection;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.errors.InvalidPartitionsException;
@@ -74,7 +75,7 @@ class TopicsTest extends Suite {
         String topic = newTopic("by-id", 2);
         try (Admin admin = admin()) {
             Uuid id = describe(admin, topic).topicId();
-            var ids = org.apache.kafka.common.TopicCollection.ofTopicIds(List.of(id));
+            var ids = TopicCollection.ofTopicIds(List.of(id));
             assertEquals(topic, done(admin.describeTopics(ids).allTopicIds()).get(id).name());
             done(admin.deleteTopics(ids).all());
             assertGone(admin, topic);
