@@ -5,7 +5,7 @@
 pub mod checkpoint;
 pub mod topic;
 
-use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, string::String};
 
 use crate::{
     log::entry::{Entry, TopicCreated},
@@ -29,9 +29,9 @@ pub struct State {
     pub catalog_known: Lsn,
     topics: BTreeMap<TopicId, Topic>,
     names: BTreeMap<String, TopicId>,
-    /// By internal number; a deleted one leaves a hole.
-    partitions: Vec<Option<Box<Partition>>>,
-    live_partitions: usize,
+    partitions: BTreeMap<PartitionId, Box<Partition>>,
+    /// Numbers below were given out, to partitions that may be gone.
+    partitions_upto: PartitionId,
 }
 
 impl State {
@@ -47,7 +47,7 @@ impl State {
             Entry::Started { epoch, at: _, skip_offsets } => {
                 self.epoch = (*epoch).max(self.epoch);
                 if *skip_offsets > 0 {
-                    for partition in self.partitions.iter_mut().flatten() {
+                    for partition in self.partitions.values_mut() {
                         partition.log_end = partition.log_end.plus(*skip_offsets);
                         partition.visible = partition.log_end;
                     }
@@ -66,7 +66,7 @@ impl State {
                 self.producer_ids_known = lsn.plus(1);
             }
             Entry::ProducersExpired { before } => {
-                for partition in self.partitions.iter_mut().flatten() {
+                for partition in self.partitions.values_mut() {
                     partition.producers.expire(*before);
                 }
             }
@@ -75,13 +75,11 @@ impl State {
     }
 
     fn add_topic(&mut self, created: TopicCreated) {
-        let upto = (created.first_partition.0 + created.partitions) as usize;
-        if self.partitions.len() < upto {
-            self.partitions.resize_with(upto, || None);
-        }
-        for (id, index) in (created.first_partition.0..).zip(0..created.partitions.cast_signed()) {
-            self.partitions[id as usize] = Some(Box::new(Partition::new(PartitionId(id), created.id, index)));
-            self.live_partitions += 1;
+        let first = created.first_partition.0;
+        let upto = PartitionId(first + created.partitions);
+        self.partitions_upto = self.partitions_upto.max(upto);
+        for (id, index) in (first..upto.0).map(PartitionId).zip(0..) {
+            self.partitions.insert(id, Box::new(Partition::new(id, created.id, index)));
         }
         self.names.insert(created.name.clone(), created.id);
         let config = TopicConfig::read(&created.configs);
@@ -92,45 +90,41 @@ impl State {
         let Some(topic) = self.topics.remove(&id) else { return };
         self.names.remove(&topic.created.name);
         for partition in topic.partition_ids() {
-            if self.partitions[partition.0 as usize].take().is_some() {
-                self.live_partitions -= 1;
-            }
+            self.partitions.remove(&partition);
         }
     }
 
     /// A partition by its internal number.
     #[must_use]
     pub fn partition(&self, id: PartitionId) -> Option<&Partition> {
-        self.partitions.get(id.0 as usize)?.as_deref()
+        self.partitions.get(&id).map(|partition| &**partition)
     }
 
     /// A partition by its internal number.
     pub fn partition_mut(&mut self, id: PartitionId) -> Option<&mut Partition> {
-        self.partitions.get_mut(id.0 as usize)?.as_deref_mut()
+        self.partitions.get_mut(&id).map(|partition| &mut **partition)
     }
 
     /// All partitions, by internal number.
     pub fn partitions(&self) -> impl Iterator<Item = &Partition> {
-        self.partitions.iter().flatten().map(|partition| &**partition)
+        self.partitions.values().map(|partition| &**partition)
     }
 
     /// All partitions, by internal number.
     pub fn partitions_mut(&mut self) -> impl Iterator<Item = &mut Partition> {
-        self.partitions.iter_mut().flatten().map(|partition| &mut **partition)
+        self.partitions.values_mut().map(|partition| &mut **partition)
     }
 
     /// Number of partitions that are not deleted.
     #[must_use]
     pub fn partition_count(&self) -> usize {
-        self.live_partitions
+        self.partitions.len()
     }
 
     /// The number the next partition gets.
     #[must_use]
     pub fn next_partition(&self) -> PartitionId {
-        PartitionId(
-            u32::try_from(self.partitions.len()).expect("partitions are bounded when a topic is created"),
-        )
+        self.partitions_upto
     }
 
     /// A topic by its id.

@@ -120,14 +120,13 @@ pub fn decode(bytes: &[u8]) -> Result<(State, Lsn), NotACheckpoint> {
     state.producer_ids_known = lsn;
     state.catalog_known = lsn;
     state.log_floor = SegmentSequence(from.u64()?);
-    let next_partition = from.u32()?;
-    if next_partition as usize > MAX_PARTITIONS_EVER {
-        return Err(NotACheckpoint::Damaged);
-    }
-    state.partitions.resize_with(next_partition as usize, || None);
+    let partitions_upto = PartitionId(from.u32()?);
+    state.partitions_upto = partitions_upto;
     for _ in 0..from.count(16)? {
         let created = TopicCreated::decode(&mut from)?;
-        if created.first_partition.0 + created.partitions > next_partition {
+        // The partitions follow; more than there are bytes for cannot be true.
+        let bytes = (created.partitions as usize).saturating_mul(PARTITION_BYTES_MIN);
+        if created.first_partition.0 + created.partitions > partitions_upto.0 || bytes > from.remaining() {
             return Err(NotACheckpoint::Damaged);
         }
         let (first, count) = (created.first_partition.0, created.partitions);
@@ -141,8 +140,8 @@ pub fn decode(bytes: &[u8]) -> Result<(State, Lsn), NotACheckpoint> {
     Ok((state, lsn))
 }
 
-/// Numbers of partitions are never reused; a broker that created and deleted this many is beyond its design.
-const MAX_PARTITIONS_EVER: usize = 100_000_000;
+/// Bytes of a partition without epochs and producers.
+const PARTITION_BYTES_MIN: usize = 24;
 
 fn decode_partition(partition: &mut Partition, from: &mut Reader<'_>) -> Result<(), Malformed> {
     partition.log_start = Offset(from.i64()?);

@@ -1,0 +1,17 @@
+//! The bytes of a segment file: never a panic, and what is said of them holds together.
+#![no_main]
+
+use evenkeel_core::log::scan::scan_bytes;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let scan = scan_bytes(bytes);
+    assert!(scan.chained <= scan.groups.len());
+    assert!(scan.end <= scan.dirty_upto);
+    let mut next = None;
+    for group in &scan.groups[..scan.chained] {
+        assert!(group.is_intact());
+        assert!(next.is_none_or(|next| next == group.header.first), "a chain has no gap");
+        next = Some(group.header.upto());
+    }
+    assert_eq!(scan, scan_bytes(bytes), "the same bytes say the same");
+});
