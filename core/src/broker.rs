@@ -286,7 +286,8 @@ impl Live {
     /// What follows from everything that happened. Returns true when the stop is complete.
     fn end_turn(&mut self, turn: &mut Turn<'_>) -> bool {
         self.serve_woken(turn);
-        if self.stopping && self.log.durable() == self.log.staged_upto() && self.answers.len() == 0 {
+        let answered = self.answers.len() == 0 && self.fetches.is_empty() && self.lookups.is_empty();
+        if self.stopping && answered && self.log.durable() == self.log.staged_upto() {
             self.checkpoint_last(turn);
             if self.checkpoints.is_idle() {
                 self.log.close();

@@ -157,12 +157,12 @@ impl Driver {
         }
     }
 
-    /// Runs turns as long as there are events, if nobody else does. A log write that is all a turn asks for is handed back
-    /// if `may_write`.
+    /// Runs turns as long as there are events, if nobody else does. A log write that is all the first turn asks for is
+    /// handed back if `may_write`: a later one would keep those waiting whom a turn before it has woken on this thread.
     fn pump(self: &Arc<Self>, rounds: usize, may_write: bool) -> Option<(OpId, DiskRequest)> {
-        for _ in 0..rounds {
+        for round in 0..rounds {
             let alone = match self.brain.try_lock() {
-                Ok(brain) => self.round(brain, false, may_write),
+                Ok(brain) => self.round(brain, false, may_write && round == 0),
                 Err(TryLockError::WouldBlock) => return None,
                 Err(TryLockError::Poisoned(_)) => unreachable!("a panic of the brain aborts the process"),
             };

@@ -101,6 +101,10 @@ impl Fetches {
         self.woken.extend(waiting);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
     pub(super) fn wake_all(&mut self) {
         self.woken.extend(self.jobs.keys());
     }

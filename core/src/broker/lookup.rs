@@ -44,6 +44,12 @@ struct Job {
     outstanding: usize,
 }
 
+impl Lookups {
+    pub(super) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+}
+
 /// Compares a client's idea of the leader epoch with ours (KIP-320). -1: it has none.
 pub(super) fn check_leader_epoch(asked: i32, current: Epoch) -> Result<(), i16> {
     match asked {

@@ -329,3 +329,23 @@ fn a_failed_log_write_acknowledges_nothing_and_ends_the_process() {
     assert!(rig.reply(later).is_none());
     assert_eq!(rig.closed, vec![ConnId(1)]);
 }
+
+#[test]
+fn a_stop_answers_who_waits_and_closes_the_log_after_that() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    let parked = rig.send(9, 11, Request::Fetch(Rig::fetch_request("t", 0, 0, 60_000)));
+    rig.hold_log = true;
+    let produced = rig.send(1, 11, Rig::produce_request("t", 0, -1, batch(1, 10, 1, 5)));
+    rig.feed(vec![Event::Stop]);
+    assert!(rig.reply(parked).is_some(), "it has waited long enough");
+    assert!(rig.reply(produced).is_none() && !rig.stopped);
+    let late = rig.send(2, 11, Rig::produce_request("t", 0, -1, batch(1, 10, 2, 5)));
+    assert!(rig.reply(late).is_none());
+    assert_eq!(rig.closed, vec![ConnId(2)]);
+    rig.release_log();
+    assert!(rig.reply(produced).is_some() && rig.stopped);
+    let mut rig = rig.crash();
+    assert!(rig.notices.iter().any(|line| line.starts_with("recovery: clean end")), "{:?}", rig.notices);
+    assert_eq!(rig.read_all("t", 0).len(), 1);
+}
