@@ -14,7 +14,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-const BUFFER_BYTES: usize = 64 << 10;
+/// Small: what a large frame begins with is copied out of it, and each idle connection keeps one.
+const BUFFER_BYTES: usize = 8 << 10;
 /// Bytes that one permit of the budget stands for.
 pub const PERMIT_BYTES: usize = 1 << 10;
 
