@@ -53,16 +53,12 @@ impl Recovery {
         let copied_len = unproven.as_ref().map_or(0, |unproven| unproven.group.header.padded_len());
         // A smaller --segment-bytes than before must not make the copy impossible.
         writer.segment_bytes = writer.segment_bytes.max(copied_len + 4 * BLOCK_BYTES);
-        let sequence = self.walk.last.map_or_else(
-            || {
-                if self.walk.accepted.is_some() {
-                    self.layout.first().unwrap_or(SegmentSequence(1))
-                } else {
-                    SegmentSequence(1)
-                }
-            },
-            SegmentSequence::next,
-        );
+        let sequence = match (self.walk.replaces, self.walk.last) {
+            (Some(replaced), _) => replaced,
+            (None, Some(last)) => last.next(),
+            (None, None) if self.walk.accepted.is_some() => self.layout.first().unwrap_or(SegmentSequence(1)),
+            (None, None) => SegmentSequence(1),
+        };
         let header = SegmentHeader {
             sequence,
             salt: turn.work.random.bits(),
@@ -248,7 +244,7 @@ impl Recovery {
         let took = turn.now.mono.since(self.started.expect("set at the first completion"));
         let took_ms = took.as_millis();
         let segments = self.walk.scans_absorbed();
-        let verdict = match (&self.walk.torn, self.walk.last) {
+        let verdict = match (&self.walk.torn, self.walk.last.or(self.walk.replaces)) {
             (Some(torn), _) => format!(
                 "torn unacknowledged tail cut at byte {} of {} ({} bytes kept in {})",
                 torn.from,

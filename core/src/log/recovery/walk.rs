@@ -51,6 +51,8 @@ pub(super) struct Walk {
     pub(super) link: u32,
     /// The last segment that belongs to the chain.
     pub(super) last: Option<SegmentSequence>,
+    /// The segment behind it, if it was begun but nothing in it proves that its header was ever synced: written anew.
+    pub(super) replaces: Option<SegmentSequence>,
     last_kind: Option<GroupKind>,
     pub(super) unproven: Option<Unproven>,
     pub(super) torn: Option<TornTail>,
@@ -134,9 +136,17 @@ impl Walk {
                     );
                 }
                 if self.damaged_from.is_none() && (self.last.is_none() || self.next == header.first) {
+                    let before = (self.last, self.link, self.last_kind);
                     self.link = *link;
                     self.last = Some(sequence);
-                    self.absorb_begun(sequence, &scan, header.segment_bytes, layout, state, turn);
+                    let proven =
+                        self.absorb_begun(sequence, &scan, header.segment_bytes, layout, state, turn);
+                    let is_last = layout.begun_after(sequence).is_none();
+                    if proven == 0 && is_last && self.damaged_from.is_none() {
+                        // Its header may be in the page cache only. Nothing may be chained to it.
+                        (self.last, self.link, self.last_kind) = before;
+                        self.replaces = Some(sequence);
+                    }
                 } else {
                     if self.damaged_from.is_none() {
                         self.hurt(self.next, format!("{} does not follow", FileName::Segment(sequence)));
@@ -151,6 +161,7 @@ impl Walk {
         Ok(())
     }
 
+    /// Walks the chain within a segment. Returns the number of groups that younger ones prove.
     fn absorb_begun(
         &mut self,
         sequence: SegmentSequence,
@@ -159,7 +170,7 @@ impl Walk {
         layout: &Layout,
         state: &mut State,
         turn: &mut Turn<'_>,
-    ) {
+    ) -> usize {
         let file = FileName::Segment(sequence);
         let target = layout.begun_after(sequence).map(|next| (next.first, next.previous));
         self.last_kind = None;
@@ -193,6 +204,7 @@ impl Walk {
             Some(_) => {}
             None => self.absorb_last(sequence, scan, made_bytes),
         }
+        counted - usize::from(self.unproven.is_some())
     }
 
     /// The chain ends in this segment, or in the one behind it.
@@ -310,7 +322,7 @@ impl Walk {
     /// Everything has been scanned: what do the other witnesses say?
     pub(super) fn conclude(&mut self, layout: &Layout, state: &mut State, identity_epoch: Option<Epoch>) {
         self.epoch = self.epoch.max(state.epoch);
-        let floor = state.log_floor.max(SegmentSequence(1));
+        let floor = state.log_floor.max(self.unproven_floor()).max(SegmentSequence(1));
         if let Some(first) = layout.first().filter(|first| *first > floor) {
             self.hurt(
                 Lsn(0),
@@ -349,7 +361,7 @@ impl Walk {
     }
 
     pub(super) fn ended_sealed(&self) -> bool {
-        self.last_kind == Some(GroupKind::SealStop)
+        self.replaces.is_none() && self.last_kind == Some(GroupKind::SealStop)
     }
 
     pub(super) fn is_damaged(&self) -> bool {
@@ -361,6 +373,16 @@ impl Walk {
         if let Some(Unproven { segment, group }) = self.unproven.take() {
             self.replay(segment, &group, state);
         }
+    }
+
+    /// What the unproven group says of the floor: segments in front of it may have been removed since.
+    fn unproven_floor(&self) -> SegmentSequence {
+        let records = self.unproven.iter().flat_map(|unproven| &unproven.group.records);
+        let floors = records.filter_map(|record| match record {
+            ScannedRecord::Intact { entry: Entry::Trimmed { floor }, .. } => Some(*floor),
+            ScannedRecord::Intact { .. } | ScannedRecord::Damaged(_) => None,
+        });
+        floors.max().unwrap_or_default()
     }
 
     fn unproven_epoch(&self) -> Epoch {
