@@ -1,6 +1,20 @@
-//! Simulated disks around the evenkeel broker, so that faults can be had at will and at a seed's word.
+//! The simulator: the evenkeel broker in a world of simulated disks, networks, clocks and clients, all of it a function of
+//! one seed, and an oracle that knows what was promised.
 //!
-//! Today: a disk that loses what was not synced, and the production runtime under madsim on it
-//! (`tests/cluster.rs`, built with `--cfg madsim`).
+//! [`world`]: one run, as a loop over events. [`disk`]: what disks do. [`client`]: who asks. [`ledger`]: what was promised.
+//! [`probe`], [`reading`], [`invariant`]: what is read back, and what must be true of it. [`mutant`]: planted bugs.
 
+pub mod batch;
+pub mod client;
+pub mod dice;
 pub mod disk;
+pub mod invariant;
+pub mod ledger;
+pub mod mutant;
+pub mod probe;
+pub mod reading;
+pub mod run;
+pub mod shape;
+pub mod story;
+pub mod violation;
+pub mod world;

@@ -1,0 +1,195 @@
+//! Abstract Kafka clients: what they want, what they have sent, and how they go on when a connection breaks.
+//!
+//! A client acts when the world lets it, hears its answers, and leaves questions in its outbox. It draws from its own dice only.
+
+mod admin;
+mod consumer;
+mod producer;
+
+use std::collections::BTreeMap;
+
+use evenkeel_core::{
+    port::{ProduceIntake, Request, Response},
+    units::{ConnId, Tag},
+    wire::batch::Batch,
+};
+
+use crate::{
+    client::{admin::Admin, consumer::Consumer, producer::Producer},
+    dice::Dice,
+    ledger::{Asked, Ledger, OpNumber, PartitionKey},
+    shape::Shape,
+    violation::Verdict,
+};
+
+/// How long a client waits for an answer before it gives the connection up.
+const PATIENCE_MICROS: u64 = 8_000_000;
+
+/// A question on its way out.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Version of the request.
+    pub version: i16,
+    /// The request.
+    pub request: Request,
+    /// The same for the ledger.
+    pub asked: Asked,
+    /// Nobody waits for an answer: a produce with acks=0.
+    pub silent: bool,
+}
+
+/// What a client may use while it acts.
+pub struct Desk<'a> {
+    /// What is promised: clients learn of topics here, as if they talked to each other.
+    pub ledger: &'a mut Ledger,
+    /// The run's settings.
+    pub shape: &'a Shape,
+    /// Microseconds.
+    pub now: u64,
+    /// Operations that may still be begun.
+    pub operations_left: &'a mut u64,
+    /// Next number of an operation.
+    pub next_op: &'a mut u64,
+}
+
+impl Desk<'_> {
+    /// Whether a new operation may be begun; counts it.
+    fn begin(&mut self) -> bool {
+        let may = *self.operations_left > 0;
+        *self.operations_left -= u64::from(may);
+        may
+    }
+
+    fn number(&mut self) -> OpNumber {
+        *self.next_op += 1;
+        OpNumber(*self.next_op)
+    }
+}
+
+/// A client.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its connection, if it has one.
+    pub conn: Option<ConnId>,
+    /// What is to be sent now.
+    pub outbox: Vec<Outgoing>,
+    role: Role,
+    dice: Dice,
+    next_tag: u64,
+    /// Questions without an answer yet, and since when.
+    pending: BTreeMap<Tag, (Asked, u64)>,
+}
+
+#[derive(Clone, Debug)]
+enum Role {
+    Producer(Producer),
+    Consumer(Consumer),
+    Admin(Admin),
+}
+
+impl Client {
+    /// All clients of a run.
+    #[must_use]
+    pub fn cast(seed: u64, shape: &Shape) -> Vec<Client> {
+        let mut roles = vec![Role::Admin(Admin::new(shape))];
+        roles.extend((0..shape.plain_producers).map(|_| Role::Producer(Producer::plain())));
+        roles.extend((0..shape.idempotent_producers).map(|_| Role::Producer(Producer::idempotent())));
+        roles.extend((0..shape.consumers).map(|_| Role::Consumer(Consumer::default())));
+        let client = |(at, role)| Client {
+            conn: None,
+            outbox: Vec::new(),
+            role,
+            dice: Dice::of(seed, &format!("client {at}")),
+            next_tag: 0,
+            pending: BTreeMap::new(),
+        };
+        roles.into_iter().enumerate().map(client).collect()
+    }
+
+    /// What it is, for the story.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match &self.role {
+            Role::Producer(producer) if producer.is_plain() => "plain producer",
+            Role::Producer(_) => "idempotent producer",
+            Role::Consumer(_) => "consumer",
+            Role::Admin(_) => "admin",
+        }
+    }
+
+    /// Does the next thing it wants to do. Returns after how many microseconds it wants to act again.
+    pub fn act(&mut self, desk: &mut Desk<'_>) -> u64 {
+        if self.conn.is_some() {
+            match &mut self.role {
+                Role::Producer(producer) => producer.act(desk, &mut self.dice, &mut self.outbox),
+                Role::Consumer(consumer) => consumer.act(desk, &mut self.dice, &mut self.outbox),
+                Role::Admin(admin) => admin.act(desk, &mut self.dice, &mut self.outbox),
+            }
+        }
+        self.dice.between(desk.shape.think_micros / 8, desk.shape.think_micros)
+    }
+
+    /// A question leaves: its tag.
+    pub fn posted(&mut self, outgoing: &Outgoing, now: u64) -> Tag {
+        let tag = Tag(self.next_tag);
+        self.next_tag += 1;
+        if !outgoing.silent {
+            self.pending.insert(tag, (outgoing.asked.clone(), now));
+        }
+        tag
+    }
+
+    /// An answer arrives.
+    ///
+    /// # Errors
+    /// It cannot be right.
+    pub fn hear(&mut self, tag: Tag, response: &Response, desk: &mut Desk<'_>) -> Verdict {
+        let Some((asked, _)) = self.pending.remove(&tag) else { return Ok(()) };
+        match &mut self.role {
+            Role::Producer(producer) => producer.hear(&asked, response, desk, &mut self.dice),
+            Role::Consumer(consumer) => {
+                consumer.hear(&asked, response);
+                Ok(())
+            }
+            Role::Admin(admin) => {
+                admin.hear();
+                Ok(())
+            }
+        }
+    }
+
+    /// The connection is gone, and with it every answer.
+    pub fn lost(&mut self) {
+        self.conn = None;
+        self.outbox.clear();
+        let pending = std::mem::take(&mut self.pending);
+        match &mut self.role {
+            Role::Producer(producer) => producer.lost(&mut self.dice),
+            Role::Consumer(consumer) => consumer.lost(),
+            Role::Admin(admin) => admin.hear(),
+        }
+        drop(pending);
+    }
+
+    /// Whether it has waited too long for an answer.
+    #[must_use]
+    pub fn is_impatient(&self, now: u64) -> bool {
+        self.pending.values().any(|(_, since)| now.saturating_sub(*since) > PATIENCE_MICROS)
+    }
+
+    /// Whether nothing is open.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let wants = match &self.role {
+            Role::Producer(producer) => producer.wants(),
+            Role::Consumer(_) | Role::Admin(_) => false,
+        };
+        self.pending.is_empty() && self.outbox.is_empty() && !wants
+    }
+}
+
+/// A request for one batch, by a client that nobody plays.
+#[must_use]
+pub fn produce_one(key: PartitionKey, batch: Batch) -> ProduceIntake {
+    producer::one(key, batch)
+}

@@ -1,0 +1,258 @@
+//! Producers. An idempotent one keeps up to five batches of a partition in flight and sends what was not answered again, in
+//! order, under the same sequences; a plain one gives up or sends once more.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use evenkeel_core::{
+    error_code,
+    port::{ProduceIntake, ProducePartition, ProduceTopic, Request, Response},
+    units::{ProducerId, TopicId},
+    wire::batch::Batch,
+};
+use kafka_protocol::{
+    messages::{InitProducerIdRequest, ProduceResponse, TopicName},
+    protocol::StrBytes,
+};
+
+use crate::{
+    batch::{self, Sequenced},
+    client::{Desk, Outgoing},
+    dice::Dice,
+    ledger::{Asked, OpNumber, PartitionKey},
+    violation::{Verdict, broken},
+};
+
+/// Batches of one partition in flight, as in Kafka's own producers.
+const IN_FLIGHT_MAX: usize = 5;
+/// Versions of Produce from this one on name topics by id.
+const BY_ID_FROM: i16 = 13;
+
+#[derive(Clone, Debug)]
+struct Unit {
+    op: OpNumber,
+    batch: Batch,
+    in_flight: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Line {
+    units: VecDeque<Unit>,
+    next_sequence: i32,
+    /// Something was not answered: all is sent again once nothing is in flight.
+    broken: bool,
+    retry_at: u64,
+}
+
+/// A producer.
+#[derive(Clone, Debug)]
+pub(super) struct Producer {
+    idempotent: bool,
+    id: Option<ProducerId>,
+    asked_for_id: bool,
+    lines: BTreeMap<PartitionKey, Line>,
+}
+
+impl Producer {
+    pub(super) fn plain() -> Producer {
+        Producer { idempotent: false, id: None, asked_for_id: false, lines: BTreeMap::new() }
+    }
+
+    pub(super) fn idempotent() -> Producer {
+        Producer { idempotent: true, ..Producer::plain() }
+    }
+
+    pub(super) fn is_plain(&self) -> bool {
+        !self.idempotent
+    }
+
+    pub(super) fn wants(&self) -> bool {
+        self.lines.values().any(|line| !line.units.is_empty())
+    }
+
+    pub(super) fn act(&mut self, desk: &mut Desk<'_>, dice: &mut Dice, outbox: &mut Vec<Outgoing>) {
+        if self.idempotent && self.id.is_none() {
+            if !self.asked_for_id && *desk.operations_left > 0 {
+                self.asked_for_id = true;
+                let request = InitProducerIdRequest::default().with_transactional_id(None);
+                outbox.push(Outgoing {
+                    version: 4,
+                    request: Request::InitProducerId(request),
+                    asked: Asked::ProducerId,
+                    silent: false,
+                });
+            }
+            return;
+        }
+        self.repair(desk, dice, outbox);
+        let mut targets = Vec::new();
+        let wanted = if dice.chance(250) { dice.between(2, 3) } else { 1 };
+        for _ in 0..wanted {
+            let usable: Vec<PartitionKey> = desk.ledger.usable().map(|(key, _)| key).collect();
+            if usable.is_empty() {
+                break;
+            }
+            let key = usable[dice.index(usable.len())];
+            let line = self.lines.entry(key).or_default();
+            let blocked = line.broken || line.units.len() >= IN_FLIGHT_MAX || targets.contains(&key);
+            if !blocked && desk.begin() {
+                self.begin(key, desk, dice);
+                targets.push(key);
+            }
+        }
+        // A burst of requests goes out at once, so that the log has something to gather.
+        let chosen: Vec<_> = targets
+            .into_iter()
+            .filter_map(|key| {
+                let unit = self.lines.get_mut(&key)?.units.back_mut()?;
+                unit.in_flight = true;
+                Some((key, unit.op, unit.batch.clone()))
+            })
+            .collect();
+        if !chosen.is_empty() {
+            let acks = match dice.below(10) {
+                0 if !self.idempotent => 0,
+                1..=2 if !self.idempotent => 1,
+                _ => -1,
+            };
+            outbox.push(produce(chosen, acks, desk, dice));
+            if acks == 0 {
+                self.lines.clear();
+            }
+        }
+    }
+
+    /// A new batch at the end of a line.
+    fn begin(&mut self, key: PartitionKey, desk: &mut Desk<'_>, dice: &mut Dice) {
+        let op = desk.number();
+        let count = i32::try_from(dice.magnitude(1, 5)).expect("small");
+        let filling = usize::try_from(dice.magnitude(1, desk.shape.filling_bytes)).expect("small");
+        let line = self.lines.entry(key).or_default();
+        let sequenced = self.id.map(|producer| Sequenced { producer, first: line.next_sequence });
+        let batch = batch::make(op, count, filling, sequenced);
+        line.next_sequence += count;
+        desk.ledger.open(op, key, &batch);
+        line.units.push_back(Unit { op, batch, in_flight: false });
+    }
+
+    /// Sends again what was not answered, each line in its order, once nothing of it is in flight any more.
+    fn repair(&mut self, desk: &mut Desk<'_>, dice: &mut Dice, outbox: &mut Vec<Outgoing>) {
+        for (key, line) in &mut self.lines {
+            let in_flight = line.units.iter().any(|unit| unit.in_flight);
+            if !line.broken || in_flight || line.retry_at > desk.now {
+                continue;
+            }
+            line.broken = false;
+            for unit in &mut line.units {
+                unit.in_flight = true;
+                outbox.push(produce(vec![(*key, unit.op, unit.batch.clone())], -1, desk, dice));
+            }
+        }
+    }
+
+    pub(super) fn hear(
+        &mut self,
+        asked: &Asked,
+        response: &Response,
+        desk: &mut Desk<'_>,
+        dice: &mut Dice,
+    ) -> Verdict {
+        match (asked, response) {
+            (Asked::ProducerId, Response::InitProducerId(answer)) => {
+                self.asked_for_id = false;
+                if answer.error_code == error_code::NONE {
+                    self.id = Some(ProducerId(answer.producer_id.0));
+                }
+                Ok(())
+            }
+            (Asked::Produce(ops), Response::Produce(answer)) => self.heard(ops, answer, desk, dice),
+            (asked, response) => broken("wrong-answer", format!("{asked:?} was answered with {response:?}")),
+        }
+    }
+
+    fn heard(
+        &mut self,
+        ops: &[OpNumber],
+        answer: &ProduceResponse,
+        desk: &mut Desk<'_>,
+        dice: &mut Dice,
+    ) -> Verdict {
+        let told = answer.responses.iter().flat_map(|topic| &topic.partition_responses);
+        for (op, told) in ops.iter().zip(told) {
+            let Some(key) = desk.ledger.op(*op).map(|op| op.key) else { continue };
+            let Some(line) = self.lines.get_mut(&key) else { continue };
+            let Some(at) = line.units.iter().position(|unit| unit.op == *op) else { continue };
+            match told.error_code {
+                error_code::NONE => {
+                    line.units.remove(at);
+                }
+                error_code::UNKNOWN_TOPIC_ID | error_code::UNKNOWN_TOPIC_OR_PARTITION => {
+                    self.lines.remove(&key);
+                }
+                _ if !self.idempotent => {
+                    line.units.remove(at);
+                }
+                error_code::OUT_OF_ORDER_SEQUENCE_NUMBER if at == 0 => {
+                    return broken(
+                        "stuck-producer",
+                        format!("{op:?} is next in {key:?} for its producer, and is refused as out of order"),
+                    );
+                }
+                _ => {
+                    line.units[at].in_flight = false;
+                    line.broken = true;
+                    line.retry_at = desk.now + dice.between(1_000, 400_000);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn lost(&mut self, dice: &mut Dice) {
+        self.asked_for_id = false;
+        for line in self.lines.values_mut() {
+            if !self.idempotent && dice.chance(600) {
+                line.units.clear();
+            }
+            line.broken = !line.units.is_empty();
+            for unit in &mut line.units {
+                unit.in_flight = false;
+            }
+        }
+    }
+}
+
+/// A produce request for these batches: by name as long as a topic of that name cannot be another one, otherwise by id.
+fn produce(
+    chosen: Vec<(PartitionKey, OpNumber, Batch)>,
+    acks: i16,
+    desk: &Desk<'_>,
+    dice: &mut Dice,
+) -> Outgoing {
+    let lasting = |topic: &TopicId| {
+        desk.ledger.topics.get(topic).map(|book| book.name.clone()).filter(|name| name.starts_with("lasting"))
+    };
+    let by_name = dice.chance(500) && chosen.iter().all(|(key, _, _)| lasting(&key.topic).is_some());
+    let ops = chosen.iter().map(|(_, op, _)| *op).collect();
+    let mut topics: Vec<ProduceTopic> = Vec::new();
+    for (key, _, batch) in chosen {
+        let (name, id) = match lasting(&key.topic) {
+            Some(name) if by_name => (TopicName(StrBytes::from_string(name)), TopicId::NONE),
+            Some(_) | None => (TopicName::default(), key.topic),
+        };
+        let partition = ProducePartition { index: key.index, batch: Ok(batch) };
+        topics.push(ProduceTopic { name, id, partitions: vec![partition] });
+    }
+    Outgoing {
+        version: if by_name { 9 } else { BY_ID_FROM },
+        request: Request::Produce(ProduceIntake { transactional_id: None, acks, topics }),
+        asked: Asked::Produce(ops),
+        silent: acks == 0,
+    }
+}
+
+/// A request for one batch, by a client that nobody plays.
+pub(super) fn one(key: PartitionKey, batch: Batch) -> ProduceIntake {
+    let partition = ProducePartition { index: key.index, batch: Ok(batch) };
+    let topic = ProduceTopic { name: TopicName::default(), id: key.topic, partitions: vec![partition] };
+    ProduceIntake { transactional_id: None, acks: -1, topics: vec![topic] }
+}

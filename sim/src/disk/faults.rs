@@ -1,0 +1,81 @@
+//! What goes wrong while the disk is in use.
+
+use evenkeel_core::port::{DiskErrorKind, FileName};
+
+use crate::dice::Dice;
+
+/// Rates in thousandths of all calls, and a full disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// A sync fails and marks its pages clean.
+    pub sync_eio: u64,
+    /// A write fails after a part of it.
+    pub write_eio: u64,
+    /// A read fails.
+    pub read_eio: u64,
+    /// There is no room for anything new.
+    pub full: bool,
+}
+
+/// Decides when something goes wrong.
+#[derive(Clone, Debug)]
+pub(super) struct Injector {
+    faults: Faults,
+    /// What went wrong, for the story.
+    pub(super) injected: Vec<String>,
+    dice: Dice,
+}
+
+impl Default for Injector {
+    fn default() -> Injector {
+        Injector::new(Faults::default(), 0)
+    }
+}
+
+impl Injector {
+    pub(super) fn new(faults: Faults, seed: u64) -> Injector {
+        Injector { faults, injected: Vec::new(), dice: Dice::new(seed) }
+    }
+
+    pub(super) fn read(&mut self, file: FileName) -> bool {
+        let fails = self.dice.chance(self.faults.read_eio);
+        if fails {
+            self.injected.push(format!("read of {file}: EIO"));
+        }
+        fails
+    }
+
+    pub(super) fn no_room(&mut self, file: FileName) -> bool {
+        if self.faults.full {
+            self.injected.push(format!("{file}: ENOSPC"));
+        }
+        self.faults.full
+    }
+
+    /// How many bytes of a write are taken before it fails, and how.
+    pub(super) fn write(
+        &mut self,
+        file: FileName,
+        len: usize,
+        grows: bool,
+    ) -> Result<(), (usize, DiskErrorKind)> {
+        if grows && self.no_room(file) {
+            return Err((self.dice.index(len + 1), DiskErrorKind::Full));
+        }
+        if self.dice.chance(self.faults.write_eio) {
+            let kept = self.dice.index(len + 1);
+            self.injected.push(format!("write to {file}: EIO after {kept} of {len} bytes"));
+            return Err((kept, DiskErrorKind::Failed));
+        }
+        Ok(())
+    }
+
+    /// If a sync is to fail: the dice that say what reached the media.
+    pub(super) fn sync(&mut self, file: FileName) -> Option<Dice> {
+        if !self.dice.chance(self.faults.sync_eio) {
+            return None;
+        }
+        self.injected.push(format!("sync of {file}: EIO, pages marked clean"));
+        Some(Dice::new(self.dice.bits()))
+    }
+}

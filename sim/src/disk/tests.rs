@@ -1,0 +1,164 @@
+use evenkeel_core::units::SegmentSequence;
+
+use super::*;
+
+const FILE: FileName = FileName::Segment(SegmentSequence(1));
+const OTHER: FileName = FileName::Segment(SegmentSequence(2));
+
+fn read(disk: &SimDisk, file: FileName) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(disk.len(file).expect("there")).expect("small")];
+    disk.read_at(file, 0, &mut bytes).expect("readable");
+    bytes
+}
+
+fn write(disk: &SimDisk, position: u64, byte: u8, len: usize) {
+    disk.write_at(FILE, position, &[Bytes::from(vec![byte; len])]).expect("writable");
+}
+
+fn prepared() -> SimDisk {
+    let disk = SimDisk::default();
+    disk.create(FILE).expect("room");
+    disk.zero(FILE, 8192).expect("room");
+    write(&disk, 0, 1, 1024);
+    disk.sync(FILE).expect("no faults");
+    disk.sync_directory().expect("no faults");
+    disk
+}
+
+#[test]
+fn what_was_synced_survives_every_power_loss_and_what_was_not_is_old_new_or_zero_by_the_sector() {
+    let disk = prepared();
+    write(&disk, 512, 2, 4096);
+    let (mut old, mut new, mut mixed) = (0, 0, 0);
+    for seed in 0..500 {
+        let bytes = read(&disk.power_cut(seed), FILE);
+        assert_eq!((bytes.len(), &bytes[..512]), (8192, &[1; 512][..]), "seed {seed}");
+        assert!(bytes[4608..].iter().all(|byte| *byte == 0), "seed {seed}");
+        for (at, sector) in bytes[512..4608].chunks(512).enumerate() {
+            let before = u8::from(at == 0);
+            assert!([before, 2, 0].iter().any(|byte| sector == [*byte; 512]), "seed {seed}, sector {at}");
+        }
+        match bytes[512..4608].iter().filter(|byte| **byte == 2).count() {
+            0 => old += 1,
+            4096 => new += 1,
+            _ => mixed += 1,
+        }
+    }
+    assert!(old > 50 && new > 50 && mixed > 100, "{old} old, {new} new, {mixed} mixed");
+}
+
+#[test]
+fn a_killed_process_loses_nothing_that_it_wrote() {
+    let disk = prepared();
+    write(&disk, 4096, 7, 100);
+    assert_eq!(read(&disk.clone(), FILE)[4096..4196], [7; 100]);
+}
+
+#[test]
+fn the_durable_only_view_holds_exactly_what_was_synced() {
+    let disk = prepared();
+    write(&disk, 0, 9, 8192);
+    disk.create(OTHER).expect("room");
+    disk.rename(FILE, FileName::Lost(SegmentSequence(1))).expect("there");
+    let left = disk.durable_only();
+    assert_eq!(left.list().expect("no faults"), [FileEntry { file: FILE, len: 8192 }]);
+    assert_eq!(read(&left, FILE)[..2048], [[1; 1024], [0; 1024]].concat()[..]);
+}
+
+#[test]
+fn a_size_is_durable_on_its_own_and_only_new_sectors_come_up_with_garbage() {
+    let disk = SimDisk::default();
+    disk.create(FILE).expect("room");
+    disk.sync_directory().expect("no faults");
+    write(&disk, 0, 5, 4096);
+    let (mut shorter, mut garbage) = (0, 0);
+    for seed in 0..500 {
+        let bytes = read(&disk.power_cut(seed), FILE);
+        assert!(bytes.len() <= 4096);
+        shorter += usize::from(bytes.len() < 4096);
+        garbage += usize::from(bytes.iter().any(|byte| !matches!(byte, 0 | 5)));
+    }
+    assert!(shorter > 50 && garbage > 20, "{shorter} shorter, {garbage} with garbage");
+}
+
+#[test]
+fn names_survive_with_their_directory_and_each_for_itself_before() {
+    let disk = prepared();
+    disk.create(OTHER).expect("room");
+    disk.remove(FILE).expect("no faults");
+    let mut outcomes = std::collections::BTreeSet::new();
+    for seed in 0..200 {
+        let left = disk.power_cut(seed);
+        outcomes.insert((left.len(FILE).is_ok(), left.len(OTHER).is_ok()));
+    }
+    assert_eq!(outcomes.len(), 4);
+    disk.sync_directory().expect("no faults");
+    assert!(
+        (0..50)
+            .all(|seed| disk.power_cut(seed).len(FILE).is_err() && disk.power_cut(seed).len(OTHER).is_ok())
+    );
+}
+
+#[test]
+fn a_rename_is_old_or_new_and_a_truncation_may_be_undone() {
+    let disk = prepared();
+    disk.rename(FILE, OTHER).expect("there");
+    disk.create(OTHER).expect("room");
+    let mut outcomes = std::collections::BTreeSet::new();
+    for seed in 0..200 {
+        let left = disk.power_cut(seed);
+        assert_ne!(left.len(FILE).is_ok(), left.len(OTHER).is_ok(), "seed {seed}");
+        let name = if left.len(FILE).is_ok() { FILE } else { OTHER };
+        outcomes
+            .insert((name, left.len(name).expect("there") == 8192 && read(&left, name)[..1024] == [1; 1024]));
+    }
+    assert_eq!(outcomes.len(), 4);
+}
+
+#[test]
+fn a_failed_sync_proves_nothing_for_the_next_one() {
+    let (mut lost, mut shown) = (0, 0);
+    for seed in 0..200 {
+        let disk = prepared();
+        write(&disk, 4096, 3, 512);
+        disk.arm(Faults { sync_eio: 1000, ..Faults::default() }, seed);
+        assert_eq!(disk.sync(FILE), Err(eio(FILE)));
+        disk.calm();
+        disk.sync(FILE).expect("the next sync succeeds");
+        let cached = read(&disk, FILE)[4096] == 3;
+        let kept = read(&disk.durable_only(), FILE)[4096] == 3;
+        assert!(cached || !kept);
+        shown += usize::from(cached && !kept);
+        lost += usize::from(!kept);
+        // Written again and synced, it is there.
+        write(&disk, 4096, 4, 512);
+        disk.sync(FILE).expect("no faults");
+        assert_eq!(read(&disk.durable_only(), FILE)[4096], 4);
+    }
+    assert!(shown > 20 && lost > shown, "{lost} lost, {shown} of them still in the cache");
+}
+
+#[test]
+fn a_full_disk_takes_a_part_and_still_overwrites() {
+    let disk = prepared();
+    disk.arm(Faults { full: true, ..Faults::default() }, 1);
+    write(&disk, 0, 8, 8192);
+    let more = disk.write_at(FILE, 8192, &[Bytes::from(vec![1; 4096])]);
+    assert_eq!(more, Err(enospc(FILE)));
+    assert!((8192..=12288).contains(&disk.len(FILE).expect("there")));
+    assert_eq!(disk.create(OTHER), Err(enospc(OTHER)));
+}
+
+#[test]
+fn media_faults_hit_what_was_synced() {
+    let disk = prepared();
+    assert!(disk.damage(&MediaFault::Flip(FILE, 8 * 10 + 3)));
+    assert!(disk.damage(&MediaFault::ZeroSector(FILE, 1)));
+    assert!(!disk.damage(&MediaFault::ZeroSector(FILE, 5)), "zeros before and after");
+    let bytes = read(&disk.durable_only(), FILE);
+    assert_eq!((bytes[10], &bytes[512..1024]), (1 ^ 8, &[0; 512][..]));
+    assert!(disk.damage(&MediaFault::Shorten(FILE, 100)));
+    assert_eq!(disk.durable_only().len(FILE), Ok(100));
+    assert!(disk.damage(&MediaFault::Lose(FILE)));
+    assert!(!disk.damage(&MediaFault::Lose(FILE)));
+}

@@ -1,0 +1,291 @@
+//! The ledger of promises: what clients asked for, what they were told, and what must hence be true for ever.
+//!
+//! A promise is made when an answer leaves the broker, whether or not it arrives. An operation whose answer never left is
+//! neither done nor undone: it may show up, at most as often as it was tried. The [`crate::invariant`]s compare this
+//! with what is read back.
+
+mod judge;
+
+use core::fmt;
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use evenkeel_core::{
+    units::{ConnId, Tag, TopicId},
+    wire::batch::BatchHeader,
+};
+
+use crate::{
+    batch::Sequenced,
+    violation::{Verdict, broken},
+};
+
+/// Number of one batch that a client wants to be stored; every record of it carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OpNumber(pub u64);
+
+/// A partition, by the id of its topic: names come back, ids do not.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PartitionKey {
+    /// The topic.
+    pub topic: TopicId,
+    /// Index of the partition.
+    pub index: i32,
+}
+
+impl fmt::Debug for PartitionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.8}-{}", self.topic.to_string(), self.index)
+    }
+}
+
+/// A batch that a client wants to be stored.
+#[derive(Clone, Debug)]
+pub struct Op {
+    /// Where.
+    pub key: PartitionKey,
+    /// Its header as sent.
+    pub header: BatchHeader,
+    /// The bytes behind it.
+    pub records: Bytes,
+    /// For idempotent producers.
+    pub sequenced: Option<Sequenced>,
+    /// Attempts that may have been stored.
+    pub possible: u32,
+    /// Offset of the acknowledgement, the same each time for an idempotent producer.
+    pub acked_at: Option<i64>,
+}
+
+impl Op {
+    /// How often it may be in the partition.
+    #[must_use]
+    pub fn copies_max(&self) -> u32 {
+        if self.sequenced.is_some() { self.possible.min(1) } else { self.possible }
+    }
+}
+
+/// How a batch at an offset came to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// A producer was told.
+    Acked,
+    /// A consumer got it.
+    Seen,
+}
+
+/// What is promised of a partition.
+#[derive(Clone, Debug, Default)]
+pub struct PartitionBook {
+    /// Batches by base offset.
+    pub facts: BTreeMap<i64, (OpNumber, Known)>,
+    /// Largest high watermark that anybody was told.
+    pub high_watermark: i64,
+}
+
+/// What is promised of a topic.
+#[derive(Clone, Debug)]
+pub struct TopicBook {
+    /// Its name.
+    pub name: String,
+    /// Number of partitions.
+    pub partitions: i32,
+    /// Whether the broker stamps records with its own time.
+    pub stamped: bool,
+    /// Deletions that were asked for and may have happened.
+    pub deletions: u32,
+    /// Somebody was told that it is gone.
+    pub deleted: bool,
+}
+
+impl TopicBook {
+    /// Whether it must be there.
+    #[must_use]
+    pub fn must_exist(&self) -> bool {
+        !self.deleted && self.deletions == 0
+    }
+}
+
+/// Whether a topic of that name is stamped with the broker's time: clients make all of a name alike.
+#[must_use]
+pub fn is_stamped(name: &str) -> bool {
+    name.ends_with("-stamped")
+}
+
+/// A question that was sent.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Asked {
+    /// Store these batches, in this order within the request.
+    Produce(Vec<OpNumber>),
+    /// Read from a place; the watermark that was known then.
+    Fetch(PartitionKey, i64, i64),
+    /// The end of a partition; the watermark that was known then.
+    End(PartitionKey, i64),
+    /// What is there, perhaps creating the topic of that name.
+    Metadata(Option<String>),
+    /// Create a topic of that name.
+    Create(String),
+    /// Delete that topic.
+    Delete(TopicId),
+    /// A new producer id.
+    ProducerId,
+}
+
+/// Everything promised so far.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// All batches.
+    pub ops: BTreeMap<OpNumber, Op>,
+    /// All topics ever known.
+    pub topics: BTreeMap<TopicId, TopicBook>,
+    /// All partitions of them.
+    pub partitions: BTreeMap<PartitionKey, PartitionBook>,
+    /// Creations that may have happened or may yet, by name.
+    pub creating: BTreeMap<String, u32>,
+    /// Producer ids given out.
+    pub producer_ids: BTreeSet<i64>,
+    /// Whether the disk may refuse reads or room: errors that say so are then no surprise.
+    pub disk_fails: bool,
+    asked: BTreeMap<(ConnId, Tag), Asked>,
+}
+
+impl Ledger {
+    /// A batch is about to be sent for the first time.
+    pub fn open(&mut self, op: OpNumber, key: PartitionKey, batch: &evenkeel_core::wire::batch::Batch) {
+        let header = batch.header;
+        let sequenced = header
+            .is_idempotent()
+            .then_some(Sequenced { producer: header.producer_id, first: header.base_sequence });
+        let records = batch.records.clone();
+        let known = self.ops.insert(op, Op { key, header, records, sequenced, possible: 0, acked_at: None });
+        assert!(known.is_none(), "operations have numbers of their own");
+    }
+
+    /// A question was sent.
+    pub fn sent(&mut self, conn: ConnId, tag: Tag, asked: Asked) {
+        match &asked {
+            Asked::Produce(ops) => {
+                for op in ops {
+                    self.op_mut(*op).possible += 1;
+                }
+            }
+            Asked::Create(name) | Asked::Metadata(Some(name)) => {
+                *self.creating.entry(name.clone()).or_default() += 1;
+            }
+            Asked::Delete(topic) => {
+                if let Some(topic) = self.topics.get_mut(topic) {
+                    topic.deletions += 1;
+                }
+            }
+            Asked::Fetch(..) | Asked::End(..) | Asked::Metadata(None) | Asked::ProducerId => {}
+        }
+        self.asked.insert((conn, tag), asked);
+    }
+
+    /// The process is gone, and every question with it. What it left is what recovery says: see [`Ledger::settle`].
+    pub fn forget_questions(&mut self) {
+        self.asked.clear();
+    }
+
+    /// A connection is gone: its questions are not answered any more.
+    pub fn hung_up(&mut self, conn: ConnId) {
+        self.asked.retain(|(asked, _), _| *asked != conn);
+    }
+
+    /// After a start that serves: what may have happened has now happened or not.
+    ///
+    /// # Errors
+    /// A topic that nobody created.
+    pub fn settle(&mut self, found: &crate::reading::Reading) -> Verdict {
+        for (id, topic) in &found.topics {
+            self.learn(*id, &topic.name, topic.partitions)?;
+        }
+        self.creating.clear();
+        for (id, book) in &mut self.topics {
+            if found.topics.contains_key(id) {
+                book.deletions = 0;
+            } else if book.deletions > 0 {
+                book.deleted = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody was told of a topic.
+    ///
+    /// # Errors
+    /// It was deleted, or nobody created it, or it is not as it was.
+    pub fn learn(&mut self, id: TopicId, name: &str, partitions: i32) -> Verdict {
+        if let Some(book) = self.topics.get(&id) {
+            if book.deleted {
+                return broken("resurrected-topic", format!("{name} ({id}) was deleted and is there again"));
+            }
+            if book.name != name || book.partitions != partitions {
+                return broken(
+                    "changed-topic",
+                    format!(
+                        "{id} was {} with {} partitions, now {name} with {partitions}",
+                        book.name, book.partitions
+                    ),
+                );
+            }
+            return Ok(());
+        }
+        if self.creating.get(name).is_none_or(|attempts| *attempts == 0) {
+            return broken("phantom-topic", format!("{name} ({id}) is there, and nobody asked for it"));
+        }
+        let stamped = is_stamped(name);
+        self.topics.insert(
+            id,
+            TopicBook { name: name.to_string(), partitions, stamped, deletions: 0, deleted: false },
+        );
+        for index in 0..partitions {
+            self.partitions.insert(PartitionKey { topic: id, index }, PartitionBook::default());
+        }
+        Ok(())
+    }
+
+    /// What is promised of topics, alone.
+    #[must_use]
+    pub fn catalog(&self) -> Ledger {
+        Ledger { topics: self.topics.clone(), creating: self.creating.clone(), ..Ledger::default() }
+    }
+
+    /// A batch that is known.
+    #[must_use]
+    pub fn op(&self, op: OpNumber) -> Option<&Op> {
+        self.ops.get(&op)
+    }
+
+    fn op_mut(&mut self, op: OpNumber) -> &mut Op {
+        self.ops.get_mut(&op).expect("an operation is opened before it is sent")
+    }
+
+    /// Largest watermark that anybody was told.
+    #[must_use]
+    pub fn high_watermark(&self, key: PartitionKey) -> i64 {
+        self.partitions.get(&key).map_or(0, |book| book.high_watermark)
+    }
+
+    /// Partitions that clients may use: of topics that nobody has tried to delete.
+    pub fn usable(&self) -> impl Iterator<Item = (PartitionKey, &TopicBook)> {
+        let books = self.topics.iter().filter(|(_, book)| book.must_exist());
+        books.flat_map(|(id, book)| {
+            (0..book.partitions).map(move |index| (PartitionKey { topic: *id, index }, book))
+        })
+    }
+
+    /// Batches are what they were when they were sent, but for what the broker writes into them.
+    #[must_use]
+    pub fn is_intact(&self, op: &Op, header: &BatchHeader, records: &[u8]) -> bool {
+        let stamped = self.topics.get(&op.key.topic).is_some_and(|topic| topic.stamped);
+        let sent = BatchHeader {
+            base_offset: header.base_offset,
+            leader_epoch: header.leader_epoch,
+            attributes: if stamped { header.attributes } else { op.header.attributes },
+            max_timestamp: if stamped { header.max_timestamp } else { op.header.max_timestamp },
+            crc: if stamped { header.crc } else { op.header.crc },
+            ..op.header
+        };
+        sent == *header && *op.records == *records
+    }
+}

@@ -1,0 +1,274 @@
+//! Answers as they leave the broker: what they promise, and whether they may say that at all.
+
+use evenkeel_core::{
+    error_code,
+    port::{FetchAnswer, FoundOffset, ListOffsetsAnswer, Response},
+    units::{ConnId, Tag, TopicId},
+};
+use kafka_protocol::messages::{
+    CreateTopicsResponse, DeleteTopicsResponse, MetadataResponse, ProduceResponse,
+};
+
+use crate::{
+    batch,
+    ledger::{Asked, Known, Ledger, OpNumber, PartitionKey},
+    violation::{Verdict, broken},
+};
+
+impl Ledger {
+    /// An answer leaves the broker.
+    ///
+    /// # Errors
+    /// It contradicts what was promised before.
+    pub fn answered(&mut self, conn: ConnId, tag: Tag, response: &Response) -> Verdict {
+        // The connection may be gone for the client and not yet for the broker: nobody will be told.
+        let Some(asked) = self.asked.remove(&(conn, tag)) else { return Ok(()) };
+        match (asked, response) {
+            (Asked::Produce(ops), Response::Produce(response)) => self.produced(&ops, response),
+            (Asked::Produce(_), Response::Silence) => Ok(()),
+            (Asked::Fetch(key, from, known), Response::Fetch(answer)) => {
+                self.fetched(key, from, known, answer)
+            }
+            (Asked::End(key, known), Response::ListOffsets(answer)) => self.ended(key, known, answer),
+            (Asked::Metadata(name), Response::Metadata(response)) => {
+                self.described(name.as_deref(), response)
+            }
+            (Asked::Create(name), Response::CreateTopics(response)) => self.created(&name, response),
+            (Asked::Delete(topic), Response::DeleteTopics(response)) => self.deleted(topic, response),
+            (Asked::ProducerId, Response::InitProducerId(response)) => {
+                if response.error_code == error_code::NONE
+                    && !self.producer_ids.insert(response.producer_id.0)
+                {
+                    return broken(
+                        "reissued-producer-id",
+                        format!("{} was given out twice", response.producer_id.0),
+                    );
+                }
+                self.allowed(response.error_code, None)
+            }
+            (asked, response) => broken("wrong-answer", format!("{asked:?} was answered with {response:?}")),
+        }
+    }
+
+    /// Errors that may be told.
+    fn allowed(&self, error: i16, topic: Option<TopicId>) -> Verdict {
+        match error {
+            error_code::NONE => Ok(()),
+            error_code::KAFKA_STORAGE_ERROR if self.disk_fails => Ok(()),
+            error_code::UNKNOWN_TOPIC_ID | error_code::UNKNOWN_TOPIC_OR_PARTITION => {
+                match topic.and_then(|id| self.topics.get(&id)) {
+                    Some(book) if book.must_exist() => broken(
+                        "lost-topic",
+                        format!("{} was acknowledged and is said not to exist", book.name),
+                    ),
+                    Some(_) | None => Ok(()),
+                }
+            }
+            // Not the next sequence: whether that is right is known to the producer alone.
+            error_code::OUT_OF_ORDER_SEQUENCE_NUMBER => Ok(()),
+            _ => broken("wrong-error", format!("error {error} without a reason")),
+        }
+    }
+
+    fn produced(&mut self, ops: &[OpNumber], response: &ProduceResponse) -> Verdict {
+        let told = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+        let told: Vec<_> = told.collect();
+        if told.len() != ops.len() {
+            return broken("wrong-answer", format!("{} batches, {} answers", ops.len(), told.len()));
+        }
+        for (op, told) in ops.iter().zip(told) {
+            let key = self.op_mut(*op).key;
+            if told.error_code == error_code::NONE {
+                self.acked(*op, told.base_offset)?;
+            } else {
+                self.allowed(told.error_code, Some(key.topic))?;
+                // Refused means: not stored.
+                let op = self.op_mut(*op);
+                op.possible -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn acked(&mut self, number: OpNumber, offset: i64) -> Verdict {
+        let op = self.op_mut(number);
+        let key = op.key;
+        if op.sequenced.is_some()
+            && let Some(before) = op.acked_at
+            && before != offset
+        {
+            return broken(
+                "duplicate",
+                format!("{number:?} was acknowledged at {before} and again at {offset}"),
+            );
+        }
+        op.acked_at = Some(offset);
+        self.place(key, offset, number, Known::Acked)
+    }
+
+    fn place(&mut self, key: PartitionKey, offset: i64, number: OpNumber, known: Known) -> Verdict {
+        let Some(book) = self.partitions.get_mut(&key) else {
+            return broken("phantom-topic", format!("{key:?} was never there"));
+        };
+        match book.facts.get(&offset) {
+            Some((other, how)) if *other != number => broken(
+                "inconsistent-offsets",
+                format!("offset {offset} of {key:?} is {other:?} ({how:?}), now {number:?} ({known:?})"),
+            ),
+            Some(_) => Ok(()),
+            None => {
+                book.facts.insert(offset, (number, known));
+                Ok(())
+            }
+        }
+    }
+
+    fn fetched(&mut self, key: PartitionKey, from: i64, known: i64, answer: &FetchAnswer) -> Verdict {
+        if answer.error_code != error_code::NONE {
+            return broken("wrong-error", format!("fetch error {}", answer.error_code));
+        }
+        let Some(part) = answer.topics.first().and_then(|topic| topic.partitions.first()) else {
+            return broken("wrong-answer", "a fetch answer without the partition");
+        };
+        if part.error_code != error_code::NONE {
+            return self.allowed(part.error_code, Some(key.topic));
+        }
+        if part.high_watermark < known {
+            return broken(
+                "nonmonotonic",
+                format!("high watermark {} of {key:?}, {known} was told before", part.high_watermark),
+            );
+        }
+        let bytes = part.records.concat();
+        let Some(batches) = batch::split(&bytes) else {
+            return broken("damaged-read", format!("{key:?} from {from}: not whole, valid batches"));
+        };
+        if batches.is_empty() && part.high_watermark > from {
+            return broken(
+                "poll-skip",
+                format!("{key:?} from {from}: nothing, and the high watermark is {}", part.high_watermark),
+            );
+        }
+        let mut next = from;
+        for (at, (header, records)) in batches.into_iter().enumerate() {
+            let (base, last) = (header.base_offset.0, header.last_offset().0);
+            let follows = if at == 0 { base <= from && from <= last } else { base == next };
+            if !follows || last >= part.high_watermark {
+                return broken(
+                    "inconsistent-offsets",
+                    format!(
+                        "{key:?} from {from}: {base} to {last} at {next}, visible {}",
+                        part.high_watermark
+                    ),
+                );
+            }
+            next = last + 1;
+            let Some(number) = batch::op_of(records) else {
+                return broken("phantom", format!("{key:?} at {base}: records that nobody sent"));
+            };
+            match self.ops.get(&number) {
+                Some(op) if op.key == key && self.is_intact(op, &header, records) => {}
+                Some(_) | None => {
+                    return broken("phantom", format!("{key:?} at {base}: not what {number:?} sent"));
+                }
+            }
+            self.place(key, base, number, Known::Seen)?;
+        }
+        if let Some(book) = self.partitions.get_mut(&key) {
+            book.high_watermark = book.high_watermark.max(part.high_watermark);
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, key: PartitionKey, known: i64, answer: &ListOffsetsAnswer) -> Verdict {
+        match answer.topics.first().and_then(|topic| topic.partitions.first()).map(|part| &part.found) {
+            Some(FoundOffset::At { offset, .. }) if offset.0 < known => {
+                broken("nonmonotonic", format!("{key:?} ends at {offset}, {known} was told before"))
+            }
+            Some(FoundOffset::At { offset, .. }) => {
+                if let Some(book) = self.partitions.get_mut(&key) {
+                    book.high_watermark = book.high_watermark.max(offset.0);
+                }
+                Ok(())
+            }
+            Some(FoundOffset::Error(error)) => self.allowed(*error, Some(key.topic)),
+            Some(FoundOffset::Within { .. }) | None => broken("wrong-answer", "the end is an offset"),
+        }
+    }
+
+    fn attempt_over(&mut self, name: &str) {
+        if let Some(attempts) = self.creating.get_mut(name) {
+            *attempts = attempts.saturating_sub(1);
+        }
+    }
+
+    fn described(&mut self, created: Option<&str>, response: &MetadataResponse) -> Verdict {
+        for topic in &response.topics {
+            let id = TopicId(*topic.topic_id.as_bytes());
+            if topic.error_code == error_code::NONE {
+                let name = topic.name.as_ref().map_or("", |name| name.as_str());
+                let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+                self.learn(id, name, partitions)?;
+            } else {
+                self.allowed(topic.error_code, None)?;
+            }
+        }
+        if let Some(name) = created {
+            self.attempt_over(name);
+        } else {
+            self.all_listed(response)?;
+        }
+        Ok(())
+    }
+
+    /// An answer that lists everything leaves nothing out.
+    fn all_listed(&self, response: &MetadataResponse) -> Verdict {
+        for (id, book) in self.topics.iter().filter(|(_, book)| book.must_exist()) {
+            if !response.topics.iter().any(|topic| topic.topic_id.as_bytes() == &id.0) {
+                return broken("lost-topic", format!("{} ({id}) is not listed any more", book.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn created(&mut self, name: &str, response: &CreateTopicsResponse) -> Verdict {
+        let Some(told) = response.topics.first() else {
+            return broken("wrong-answer", "a creation without a result");
+        };
+        let verdict = match told.error_code {
+            error_code::NONE => {
+                let id = TopicId(*told.topic_id.as_bytes());
+                if self.topics.contains_key(&id) {
+                    return broken("reused-topic-id", format!("{name} got {id}, which was there before"));
+                }
+                self.learn(id, name, told.num_partitions)
+            }
+            error_code::TOPIC_ALREADY_EXISTS => Ok(()),
+            error => self.allowed(error, None),
+        };
+        self.attempt_over(name);
+        verdict
+    }
+
+    fn deleted(&mut self, id: TopicId, response: &DeleteTopicsResponse) -> Verdict {
+        let Some(told) = response.responses.first() else {
+            return broken("wrong-answer", "a deletion without a result");
+        };
+        let Some(book) = self.topics.get_mut(&id) else { return Ok(()) };
+        match told.error_code {
+            error_code::NONE => book.deleted = true,
+            error_code::UNKNOWN_TOPIC_ID if book.deletions > 1 || book.deleted => book.deleted = true,
+            error_code::UNKNOWN_TOPIC_ID => {
+                return broken(
+                    "lost-topic",
+                    format!("{} was acknowledged and is said not to exist", book.name),
+                );
+            }
+            error => {
+                book.deletions -= 1;
+                return self.allowed(error, None);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,317 @@
+//! A broker on a copy of a disk, apart from the world and its time: to ask what would be read if it were started now.
+//!
+//! Disk work is done at once and in order; a deadline is reached by going there. Nothing fails here.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use evenkeel_core::{
+    Broker, Config,
+    port::{
+        ClientEvent, DiskReply, DiskStep, Effect, Event, Fault, FetchAnswer, Now, Request, Response, perform,
+    },
+    state::{State, checkpoint},
+    units::{ConnId, Instant, Lsn, OpId, Tag, Timestamp, TopicId},
+};
+use kafka_protocol::messages::{
+    FetchRequest, InitProducerIdRequest, MetadataRequest,
+    fetch_request::{FetchPartition, FetchTopic},
+};
+
+use crate::{
+    batch,
+    disk::SimDisk,
+    ledger::PartitionKey,
+    reading::{FoundBatch, FoundPartition, FoundTopic, Reading},
+    violation::{Violation, broken},
+};
+
+/// A connection that no client of the world has.
+const PROBE: ConnId = ConnId(u64::MAX);
+/// Deadlines that are gone to before a question counts as not answered.
+const DEADLINES_MAX: u32 = 100;
+
+/// Disk work that was under way when the broker was copied.
+#[derive(Clone, Debug)]
+pub struct Underway {
+    /// Its number.
+    pub op: OpId,
+    /// Steps not done yet.
+    pub steps: Vec<DiskStep>,
+    /// What the others gave.
+    pub replies: Vec<DiskReply>,
+}
+
+/// How a probe's broker ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// In order.
+    Stopped,
+    /// With a fault.
+    Halted(Fault),
+}
+
+/// The broker, its disk, and what it said.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    broker: Broker,
+    disk: SimDisk,
+    now: Now,
+    waiting: VecDeque<Underway>,
+    events: Vec<Event>,
+    next_tag: u64,
+    answers: BTreeMap<Tag, Response>,
+    serves: bool,
+    ended: Option<Ended>,
+    deadline: Option<Instant>,
+    /// Disk steps that may still be done.
+    steps_left: u64,
+}
+
+impl Probe {
+    /// Starts a broker on that disk and waits until it serves or has ended.
+    #[must_use]
+    pub fn boot(config: &Config, seed: u64, disk: SimDisk) -> Probe {
+        Probe::boot_for(config, seed, disk, u64::MAX)
+    }
+
+    /// Starts a broker that is dead after so many steps of its disk.
+    #[must_use]
+    pub fn boot_for(config: &Config, seed: u64, disk: SimDisk, steps_left: u64) -> Probe {
+        let mut effects = Vec::new();
+        let broker = Broker::boot(config.clone(), seed, &mut effects);
+        let now = Now { mono: Instant(1), wall: Timestamp(1_800_000_000_000) };
+        let mut probe = Probe::around(broker, disk, now);
+        probe.steps_left = steps_left;
+        probe.carry_out(effects);
+        probe.settle();
+        probe
+    }
+
+    /// Goes on with a copy of a live broker. Answers of the world's clients are not kept.
+    #[must_use]
+    pub fn adopt(broker: Broker, disk: SimDisk, now: Now, waiting: Vec<Underway>) -> Probe {
+        let mut probe = Probe::around(broker, disk, now);
+        probe.serves = true;
+        probe.waiting = waiting.into();
+        probe.settle();
+        probe
+    }
+
+    fn around(broker: Broker, disk: SimDisk, now: Now) -> Probe {
+        Probe {
+            broker,
+            disk,
+            now,
+            waiting: VecDeque::new(),
+            events: Vec::new(),
+            next_tag: 0,
+            answers: BTreeMap::new(),
+            serves: false,
+            ended: None,
+            deadline: None,
+            steps_left: u64::MAX,
+        }
+    }
+
+    /// Whether clients are served.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.serves && self.ended.is_none()
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<&Ended> {
+        self.ended.as_ref()
+    }
+
+    /// Its disk.
+    #[must_use]
+    pub fn disk(&self) -> &SimDisk {
+        &self.disk
+    }
+
+    /// Its state.
+    #[must_use]
+    pub fn state(&self) -> Option<&State> {
+        self.broker.state()
+    }
+
+    /// The state as bytes that are the same whenever it is, however often the broker was started in between.
+    #[must_use]
+    pub fn canonical(&self) -> Option<Vec<u8>> {
+        let mut state = self.broker.state()?.clone();
+        state.epoch = evenkeel_core::units::Epoch(0);
+        Some(checkpoint::encode(&state, Lsn(0)))
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Reply(PROBE, tag, response) => {
+                    self.answers.insert(tag, *response);
+                }
+                Effect::Reply(..) | Effect::Close(_) | Effect::Notice(_) => {}
+                Effect::Disk(op, request) => {
+                    self.waiting.push_back(Underway { op, steps: request.steps, replies: Vec::new() });
+                }
+                Effect::Serve => self.serves = true,
+                Effect::Stopped => self.ended = Some(Ended::Stopped),
+                Effect::Halt(fault) => self.ended = Some(Ended::Halted(fault)),
+            }
+        }
+    }
+
+    fn turn(&mut self) {
+        let mut effects = Vec::new();
+        let mut events = std::mem::take(&mut self.events);
+        self.deadline = self.broker.turn(self.now, &mut events, &mut effects);
+        self.carry_out(effects);
+    }
+
+    /// Until there is nothing to do at this time.
+    fn settle(&mut self) {
+        self.turn();
+        while self.ended.is_none()
+            && let Some(underway) = self.waiting.pop_front()
+        {
+            let allowed = usize::try_from(self.steps_left).unwrap_or(usize::MAX).min(underway.steps.len());
+            self.steps_left -= allowed as u64;
+            let result = perform(&self.disk, &underway.steps[..allowed]);
+            if self.steps_left == 0 {
+                return;
+            }
+            self.now.mono.0 += 10;
+            let result = result.map(|replies| underway.replies.into_iter().chain(replies).collect());
+            self.events.push(Event::Disk(underway.op, result));
+            self.turn();
+        }
+    }
+
+    /// Asks, and waits for the answer. `None`: there was none.
+    pub fn ask(&mut self, version: i16, request: Request) -> Option<Response> {
+        let tag = Tag(self.next_tag);
+        self.next_tag += 1;
+        let event = ClientEvent::Request { tag, version, request: Box::new(request) };
+        self.events.push(Event::Client(PROBE, event));
+        self.settle();
+        for _ in 0..DEADLINES_MAX {
+            if self.answers.contains_key(&tag) || self.ended.is_some() {
+                break;
+            }
+            let Some(deadline) = self.deadline else { break };
+            self.now.mono = self.now.mono.max(deadline);
+            self.settle();
+        }
+        self.answers.remove(&tag)
+    }
+
+    /// Lets time pass, deadline by deadline.
+    pub fn wait(&mut self, micros: u64) {
+        let until = Instant(self.now.mono.0 + micros);
+        while let Some(deadline) = self.deadline.filter(|deadline| *deadline <= until) {
+            self.now.mono = self.now.mono.max(deadline);
+            self.settle();
+        }
+        self.now.mono = self.now.mono.max(until);
+    }
+
+    /// Stops in order. False if it does not.
+    pub fn stop(&mut self) -> bool {
+        self.events.push(Event::Stop);
+        self.settle();
+        self.ended == Some(Ended::Stopped)
+    }
+
+    /// Reads everything, as fresh clients would.
+    ///
+    /// # Errors
+    /// Something cannot be read.
+    pub fn read_all(&mut self) -> Result<Reading, Violation> {
+        let mut reading = Reading::default();
+        let Some(Response::Metadata(all)) =
+            self.ask(12, Request::Metadata(MetadataRequest::default().with_topics(None)))
+        else {
+            return broken("stuck", "no answer to a metadata request");
+        };
+        for topic in &all.topics {
+            let id = TopicId(*topic.topic_id.as_bytes());
+            let name = topic.name.as_ref().map_or_else(String::new, |name| name.to_string());
+            let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+            reading.topics.insert(id, FoundTopic { name, partitions });
+            for index in 0..partitions {
+                let key = PartitionKey { topic: id, index };
+                reading.partitions.insert(key, self.read_partition(key)?);
+            }
+        }
+        if let Some(Response::InitProducerId(answer)) =
+            self.ask(4, Request::InitProducerId(InitProducerIdRequest::default().with_transactional_id(None)))
+        {
+            reading.producer_id = Some(answer.producer_id.0);
+        }
+        Ok(reading)
+    }
+
+    fn read_partition(&mut self, key: PartitionKey) -> Result<FoundPartition, Violation> {
+        let mut found = FoundPartition::default();
+        let mut next = 0;
+        loop {
+            let answer = self.ask(13, Request::Fetch(fetch(key, next, 1 << 20, 1 << 20, 0, 0)));
+            let Some(Response::Fetch(FetchAnswer { error_code: 0, topics, .. })) = answer else {
+                return broken("stuck", format!("no answer to a fetch of {key:?} from {next}"));
+            };
+            let Some(part) = topics.first().and_then(|topic| topic.partitions.first()) else {
+                return broken("wrong-answer", format!("a fetch of {key:?} without the partition"));
+            };
+            if part.error_code != 0 {
+                return broken("unreadable", format!("{key:?} from {next}: error {}", part.error_code));
+            }
+            found.high_watermark = part.high_watermark;
+            found.log_start = part.log_start_offset;
+            if part.records.is_empty() {
+                return Ok(found);
+            }
+            let bytes = part.records.concat();
+            let Some(batches) = batch::split(&bytes) else {
+                return broken("damaged-read", format!("{key:?} from {next}: not whole, valid batches"));
+            };
+            for (header, records) in batches {
+                next = header.last_offset().0 + 1;
+                let op = batch::op_of(records);
+                found.batches.push(FoundBatch {
+                    header,
+                    records: bytes::Bytes::copy_from_slice(records),
+                    op,
+                });
+            }
+        }
+    }
+}
+
+/// A fetch of one partition without a session.
+#[must_use]
+pub fn fetch(
+    key: PartitionKey,
+    from: i64,
+    max_bytes: i32,
+    partition_max_bytes: i32,
+    max_wait_ms: i32,
+    min_bytes: i32,
+) -> FetchRequest {
+    let partition = FetchPartition::default()
+        .with_partition(key.index)
+        .with_current_leader_epoch(-1)
+        .with_fetch_offset(from)
+        .with_last_fetched_epoch(-1)
+        .with_log_start_offset(-1)
+        .with_partition_max_bytes(partition_max_bytes);
+    let topic = FetchTopic::default()
+        .with_topic_id(uuid::Uuid::from_bytes(key.topic.0))
+        .with_partitions(vec![partition]);
+    FetchRequest::default()
+        .with_max_wait_ms(max_wait_ms)
+        .with_min_bytes(min_bytes)
+        .with_max_bytes(max_bytes)
+        .with_session_epoch(-1)
+        .with_topics(vec![topic])
+}

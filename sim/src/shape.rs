@@ -1,0 +1,109 @@
+//! What a run is made of: drawn from its seed before it begins, so that no two runs try the same things.
+
+use core::time::Duration;
+
+use evenkeel_core::Config;
+
+use crate::dice::Dice;
+
+/// The settings of one run.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// The broker's configuration.
+    pub config: Config,
+    /// Batches to be produced, and other requests to be made, before the run winds down.
+    pub operations: u64,
+    /// Crashes planned, those within a recovery not counted.
+    pub crashes: u64,
+    /// Producers that write without idempotence.
+    pub plain_producers: u64,
+    /// Producers that write with it.
+    pub idempotent_producers: u64,
+    /// Consumers.
+    pub consumers: u64,
+    /// Topics that live through the whole run.
+    pub lasting_topics: u64,
+    /// Topics that come and go under the same names.
+    pub passing_topics: u64,
+    /// Time between two actions of a client, in microseconds, at most.
+    pub think_micros: u64,
+    /// Bytes of filling in a record, at most.
+    pub filling_bytes: u64,
+    /// Thousandths of crashes that are power losses.
+    pub power_losses: u64,
+    /// Thousandths of planned crashes that are orderly stops instead.
+    pub stops: u64,
+    /// Thousandths of restarts that crash again before they are done.
+    pub crashes_in_recovery: u64,
+    /// Thousandths of restarts whose image is also tried with a media fault.
+    pub media_faults: u64,
+    /// Thousandths of answers at which the promise is checked on a copy that lost its power.
+    pub checked_answers: u64,
+    /// Rates of run-time faults: failing syncs, failing writes, failing reads, and whether the disk fills up at times.
+    pub sync_eio: u64,
+    /// See [`Shape::sync_eio`].
+    pub write_eio: u64,
+    /// See [`Shape::sync_eio`].
+    pub read_eio: u64,
+    /// See [`Shape::sync_eio`].
+    pub fills_up: bool,
+    /// Thousandths of messages after which a connection breaks.
+    pub resets: u64,
+    /// Typical time of a write and of a sync in microseconds.
+    pub write_micros: u64,
+    /// See [`Shape::write_micros`].
+    pub sync_micros: u64,
+    /// Whether background requests wait for each other.
+    pub background_in_order: bool,
+}
+
+impl Shape {
+    /// Whether the disk may fail at run time.
+    #[must_use]
+    pub fn disk_fails(&self) -> bool {
+        self.sync_eio + self.write_eio + self.read_eio > 0 || self.fills_up
+    }
+
+    /// One node, about 200 operations, about three crashes.
+    #[must_use]
+    pub fn lite(seed: u64) -> Shape {
+        let mut dice = Dice::of(seed, "shape");
+        let segment_bytes = 4096 * u32::try_from(dice.between(8, 32)).expect("small");
+        let config = Config {
+            segment_bytes,
+            message_bytes_max: segment_bytes / 4,
+            cache_bytes: if dice.chance(300) { 0 } else { dice.magnitude(1024, 256 << 10) },
+            default_partitions: i32::try_from(dice.between(1, 3)).expect("small"),
+            producer_expiry: Duration::from_secs(86_400),
+            ..Config::default()
+        };
+        // One seed in five is calm: fewer kinds of faults, so that each is also seen alone.
+        let calm = dice.chance(200);
+        let faults = |dice: &mut Dice, often: u64| !calm && dice.chance(often);
+        Shape {
+            operations: dice.between(80, 320),
+            crashes: dice.between(1, 5),
+            plain_producers: dice.between(0, 2),
+            idempotent_producers: dice.between(1, 3),
+            consumers: dice.between(1, 2),
+            lasting_topics: dice.between(0, 3),
+            passing_topics: dice.between(0, 3),
+            think_micros: dice.magnitude(200, 60_000),
+            filling_bytes: dice.magnitude(64, u64::from(segment_bytes) / 24),
+            power_losses: dice.below(1001),
+            stops: if dice.chance(500) { dice.below(400) } else { 0 },
+            crashes_in_recovery: if faults(&mut dice, 600) { dice.below(700) } else { 0 },
+            media_faults: if dice.chance(500) { 1000 } else { 300 },
+            checked_answers: dice.between(30, 150),
+            sync_eio: if faults(&mut dice, 200) { dice.between(1, 10) } else { 0 },
+            write_eio: if faults(&mut dice, 200) { dice.between(1, 10) } else { 0 },
+            read_eio: if faults(&mut dice, 150) { dice.between(1, 10) } else { 0 },
+            fills_up: faults(&mut dice, 250),
+            resets: if faults(&mut dice, 500) { dice.between(1, 40) } else { 0 },
+            write_micros: dice.magnitude(5, 300),
+            sync_micros: dice.magnitude(20, 5000),
+            background_in_order: dice.chance(750),
+            config,
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! One run: a broker, its disk, its clients and the faults between them, in one loop over events in simulated time.
+//!
+//! The world is a value: it can be copied at any moment, and the copy goes on by itself. Everything in it follows from
+//! the seed.
+
+mod detection;
+mod faults;
+mod network;
+mod node;
+mod oracle;
+
+use std::collections::BTreeMap;
+
+use evenkeel_core::{
+    port::{ClientEvent, Now, Response},
+    units::{ConnId, Instant, OpId, Tag, Timestamp},
+};
+
+use crate::{
+    client::{Client, Desk},
+    dice::Dice,
+    disk::SimDisk,
+    ledger::Ledger,
+    mutant::Mutant,
+    shape::Shape,
+    story::Story,
+    violation::{Verdict, Violation, broken},
+    world::{faults::Plan, network::Conn, node::Node},
+};
+
+/// Simulated time within which everything must be answered once the faults have stopped.
+const LIVENESS_MICROS: u64 = 120_000_000;
+/// Simulated time after which a run is considered to make no progress.
+const RUN_MICROS_MAX: u64 = 3_600_000_000;
+/// Events after which a run is considered to go in circles.
+const EVENTS_MAX: u64 = 2_000_000;
+
+/// Something that is going to happen.
+#[derive(Clone, Debug)]
+enum Happening {
+    /// A client does what it wants to do.
+    Act(usize),
+    /// A message reaches the broker.
+    Deliver(ConnId, ClientEvent),
+    /// An answer reaches a client.
+    Answer(ConnId, Tag, Box<Response>),
+    /// A client notices that its connection is gone.
+    Hangup(ConnId),
+    /// The broker takes its events, or a deadline has come.
+    Turn,
+    /// The step of disk work that is under way ends.
+    Step(OpId),
+    /// The machine starts the broker.
+    Boot,
+    /// A planned crash.
+    Crash,
+    /// The disk fills up, or has room again.
+    Full(bool),
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What was broken, if anything.
+    pub violation: Option<Violation>,
+    /// The hash over all events.
+    pub digest: String,
+    /// Number of events.
+    pub events: u64,
+    /// The story, if it was wanted.
+    pub lines: Vec<String>,
+    /// What was done, by name.
+    pub marks: BTreeMap<&'static str, u64>,
+}
+
+/// The world.
+#[derive(Clone, Debug)]
+pub struct World {
+    seed: u64,
+    shape: Shape,
+    mutant: Option<Mutant>,
+    now: u64,
+    /// What the wall clock is ahead of the simulated time, in milliseconds.
+    wall_ahead_ms: i64,
+    queue: BTreeMap<(u64, u64), (u64, Happening)>,
+    queued: u64,
+    disk: SimDisk,
+    node: Node,
+    clients: Vec<Client>,
+    conns: BTreeMap<ConnId, Conn>,
+    next_conn: u64,
+    ledger: Ledger,
+    operations_left: u64,
+    next_op: u64,
+    plan: Plan,
+    full: bool,
+    /// Faults have stopped; what is open is brought to its end.
+    winding_down: bool,
+    latency: Dice,
+    network: Dice,
+    oracle: Dice,
+    faults: Dice,
+    story: Story,
+    marks: BTreeMap<&'static str, u64>,
+}
+
+impl World {
+    /// A world before its first event.
+    #[must_use]
+    pub fn new(seed: u64, shape: Shape, mutant: Option<Mutant>, words: bool) -> World {
+        let mut faults = Dice::of(seed, "faults");
+        let disk = SimDisk::default();
+        let mut world = World {
+            seed,
+            mutant,
+            now: 1_000,
+            wall_ahead_ms: 1_700_000_000_000,
+            queue: BTreeMap::new(),
+            queued: 0,
+            node: Node::default(),
+            clients: Client::cast(seed, &shape),
+            conns: BTreeMap::new(),
+            next_conn: 0,
+            ledger: Ledger::default(),
+            operations_left: shape.operations,
+            next_op: 0,
+            plan: Plan::draw(&shape, &mut faults),
+            full: false,
+            winding_down: false,
+            latency: Dice::of(seed, "latency"),
+            network: Dice::of(seed, "network"),
+            oracle: Dice::of(seed, "oracle"),
+            faults,
+            story: Story::new(words),
+            marks: BTreeMap::new(),
+            disk,
+            shape,
+        };
+        world.ledger.disk_fails = world.shape.disk_fails();
+        world.arm();
+        world.after(0, Happening::Boot);
+        for client in 0..world.clients.len() {
+            world.after(client as u64 * 100, Happening::Act(client));
+        }
+        world
+    }
+
+    /// Runs to the end.
+    #[must_use]
+    pub fn run(mut self) -> Outcome {
+        let violation = self.live().err();
+        if let Some(violation) = &violation {
+            let text = violation.to_string();
+            self.tell(&[99], || format!("VIOLATION {text}"));
+        }
+        Outcome {
+            violation,
+            digest: self.story.digest().to_string(),
+            events: self.story.events(),
+            lines: self.story.lines().to_vec(),
+            marks: self.marks,
+        }
+    }
+
+    fn live(&mut self) -> Verdict {
+        let mut deadline = u64::MAX;
+        while let Some(((at, _), (incarnation, happening))) = self.queue.pop_first() {
+            self.now = at;
+            self.plan_crash();
+            if !self.winding_down && self.operations_left == 0 && self.plan.is_over() {
+                self.wind_down();
+                deadline = self.now + LIVENESS_MICROS;
+            }
+            self.happen(incarnation, happening)?;
+            if self.winding_down && self.is_quiet() {
+                return self.check_the_end();
+            }
+            if at > deadline.min(RUN_MICROS_MAX) || self.story.events() > EVENTS_MAX {
+                return broken("stuck", self.describe_open());
+            }
+        }
+        broken("stuck", "nothing will ever happen again")
+    }
+
+    fn happen(&mut self, incarnation: u64, happening: Happening) -> Verdict {
+        let current = incarnation == self.node.incarnation;
+        match happening {
+            Happening::Act(client) => self.act(client),
+            Happening::Answer(conn, tag, response) => self.answer(conn, tag, &response),
+            Happening::Hangup(conn) => {
+                self.hang_up(conn);
+                Ok(())
+            }
+            Happening::Boot => self.boot(),
+            Happening::Crash => self.crash(),
+            Happening::Full(full) => {
+                self.fill(full);
+                Ok(())
+            }
+            Happening::Deliver(conn, event) if current => {
+                self.deliver(conn, event);
+                Ok(())
+            }
+            Happening::Turn if current => self.turn(),
+            Happening::Step(op) if current => self.step_done(op),
+            // Of a process that is gone.
+            Happening::Deliver(..) | Happening::Turn | Happening::Step(_) => Ok(()),
+        }
+    }
+
+    fn after(&mut self, micros: u64, happening: Happening) {
+        self.at(self.now + micros, happening);
+    }
+
+    fn at(&mut self, at: u64, happening: Happening) {
+        self.queued += 1;
+        self.queue.insert((at.max(self.now), self.queued), (self.node.incarnation, happening));
+    }
+
+    fn tell(&mut self, marks: &[u64], text: impl FnOnce() -> String) {
+        self.story.tell(self.now, marks, text);
+    }
+
+    fn mark(&mut self, name: &'static str) {
+        *self.marks.entry(name).or_default() += 1;
+    }
+
+    fn time(&self) -> Now {
+        let wall = self.wall_ahead_ms + i64::try_from(self.now / 1000).expect("a run is short");
+        Now { mono: Instant(self.now), wall: Timestamp(wall) }
+    }
+
+    fn with_client<T>(&mut self, client: usize, act: impl FnOnce(&mut Client, &mut Desk<'_>) -> T) -> T {
+        let mut nothing_more = 0;
+        let mut desk = Desk {
+            ledger: &mut self.ledger,
+            shape: &self.shape,
+            now: self.now,
+            operations_left: if self.winding_down { &mut nothing_more } else { &mut self.operations_left },
+            next_op: &mut self.next_op,
+        };
+        act(&mut self.clients[client], &mut desk)
+    }
+
+    /// Faults stop. What is dead is started again; what is open is brought to its end.
+    fn wind_down(&mut self) {
+        self.winding_down = true;
+        self.disk.calm();
+        self.plan.stop();
+        self.tell(&[90], || String::from("faults stop; what is open is brought to its end"));
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.node.is_quiet() && self.clients.iter().all(Client::is_idle)
+    }
+
+    fn describe_open(&self) -> String {
+        let open: Vec<_> = self
+            .clients
+            .iter()
+            .enumerate()
+            .filter(|(_, client)| !client.is_idle())
+            .map(|(at, client)| format!("{} {at}", client.name()))
+            .collect();
+        format!("still open after the faults stopped: {}; {}", open.join(", "), self.node.describe())
+    }
+}

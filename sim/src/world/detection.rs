@@ -1,0 +1,139 @@
+//! Damage on the media: a broker that starts on it must refuse and say where, or serve everything that was promised. One
+//! exception: the last group of the log, as long as nothing on the disk proves that it was ever synced.
+
+use std::collections::BTreeSet;
+
+use evenkeel_core::{
+    log::{ScanOrder, entry::Entry, group::GroupKind, scan, scan::ScannedRecord, segment::SegmentFront},
+    port::{Disk, Fault, FileEntry, FileName},
+    units::{Offset, PartitionId},
+};
+
+use crate::{
+    disk::{MediaFault, SimDisk},
+    ledger::{Ledger, PartitionKey},
+    probe::{Ended, Probe},
+    violation::{Verdict, broken},
+    world::{World, oracle},
+};
+
+/// What the last group holds, if nothing younger proves it.
+#[derive(Debug, Default)]
+struct Unproven {
+    batches: BTreeSet<(PartitionId, Offset)>,
+    other: bool,
+}
+
+impl World {
+    pub(super) fn check_detection(&mut self) -> Verdict {
+        // What the cache holds is made durable first: this is about damage, not about loss.
+        let image = self.disk.without_faults();
+        let files: Vec<FileEntry> = image.list().unwrap_or_default();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let whole = Probe::boot(&self.shape.config, self.oracle.bits(), image.clone());
+        for _ in 0..3 {
+            let entry = files[self.oracle.index(files.len())];
+            let fault = MediaFault::draw(entry.file, entry.len, &mut self.oracle);
+            let damaged = image.clone();
+            if damaged.damage(&fault) {
+                self.mark("media fault tried");
+                self.check_damaged(&image, damaged, &fault, &whole)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_damaged(
+        &mut self,
+        image: &SimDisk,
+        damaged: SimDisk,
+        fault: &MediaFault,
+        whole: &Probe,
+    ) -> Verdict {
+        let mut probe = Probe::boot(&self.shape.config, self.oracle.bits(), damaged);
+        if let Some(Ended::Halted(Fault::Refused(refusal))) = probe.ended() {
+            self.mark("media fault refused");
+            let named = refusal.to_string();
+            if named.contains("log-")
+                || named.contains("checkpoint")
+                || named.contains("epoch")
+                || named.contains("identity")
+            {
+                return Ok(());
+            }
+            return broken("vague-refusal", format!("{fault}: {named}"));
+        }
+        let Err(violation) = oracle::holds(&self.ledger, &mut probe) else {
+            self.mark("media fault survived");
+            return Ok(());
+        };
+        // What is missing may be the one group that nothing proves.
+        let unproven = unproven(image);
+        let excused = without(&self.ledger, &unproven, whole);
+        if (unproven.other || !unproven.batches.is_empty()) && oracle::holds(&excused, &mut probe).is_ok() {
+            self.mark("media fault took an unproven group");
+            return Ok(());
+        }
+        broken("silent-loss", format!("{fault}: the broker serves all the same, and {violation}"))
+    }
+}
+
+/// The last group of the log, if the log ends with it.
+fn unproven(image: &SimDisk) -> Unproven {
+    let mut last = Unproven::default();
+    let mut segments: Vec<FileName> = image
+        .list()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|entry| entry.file)
+        .filter(|file| matches!(file, FileName::Segment(_)))
+        .collect();
+    segments.sort_unstable();
+    for file in segments {
+        let Ok(found) = scan(image, &ScanOrder { file }) else { continue };
+        if !matches!(found.front, SegmentFront::Begun(..)) {
+            continue;
+        }
+        let proven = found.groups.len() > found.chained;
+        let Some(group) = found.groups[..found.chained].last() else { continue };
+        last = Unproven::default();
+        if proven || group.header.kind != GroupKind::Data {
+            continue;
+        }
+        for record in &group.records {
+            match record {
+                ScannedRecord::Intact { entry: Entry::Append(append), .. } => {
+                    last.batches.insert((append.partition, append.header.base_offset));
+                }
+                ScannedRecord::Intact { .. } | ScannedRecord::Damaged(_) => last.other = true,
+            }
+        }
+    }
+    last
+}
+
+/// The ledger as it would be if what is in that group had never been promised.
+fn without(ledger: &Ledger, unproven: &Unproven, whole: &Probe) -> Ledger {
+    let mut excused = ledger.clone();
+    let Some(state) = whole.state() else { return excused };
+    for (partition, offset) in &unproven.batches {
+        let Some(partition) = state.partition(*partition) else { continue };
+        let key = PartitionKey { topic: partition.topic, index: partition.index };
+        if let Some(book) = excused.partitions.get_mut(&key) {
+            book.facts.remove(&offset.0);
+            book.high_watermark = book.facts.keys().last().map_or(0, |_| book.high_watermark.min(offset.0));
+            book.high_watermark = book.high_watermark.min(offset.0);
+        }
+    }
+    if unproven.other {
+        // Topics that came or went with it, and producer ids.
+        for book in excused.topics.values_mut() {
+            book.deletions += 1;
+            book.deleted = false;
+        }
+        excused.producer_ids.clear();
+    }
+    excused
+}

@@ -1,0 +1,162 @@
+//! When things go wrong: the plan of crashes, what a crash is, and when the machine comes back.
+
+use evenkeel_core::port::Event;
+
+use crate::{
+    dice::Dice,
+    disk::{Faults, Loss},
+    shape::Shape,
+    violation::Verdict,
+    world::{Happening, World},
+};
+
+/// Crashes still to come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plan {
+    /// Operations left at which the next crashes are due, the next one last.
+    due: Vec<u64>,
+    /// The power or the process goes after so many steps of the disk.
+    pub(super) crash_in_steps: Option<u64>,
+    /// Crashes of recoveries in a row.
+    crash_loop: u64,
+    /// A crash is planned and has not come yet.
+    pending: bool,
+}
+
+/// Crashes of recoveries in a row, at most.
+const CRASH_LOOP_MAX: u64 = 6;
+
+impl Plan {
+    pub(super) fn draw(shape: &Shape, dice: &mut Dice) -> Plan {
+        let mut due: Vec<u64> = (0..shape.crashes).map(|_| dice.below(shape.operations)).collect();
+        due.sort_unstable();
+        Plan { due, ..Plan::default() }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.due.is_empty() && !self.pending
+    }
+
+    pub(super) fn stop(&mut self) {
+        *self = Plan::default();
+    }
+}
+
+impl World {
+    /// Sets the rates at which the disk fails.
+    pub(super) fn arm(&mut self) {
+        self.arm_disk();
+        if self.shape.fills_up {
+            let micros = self.faults.magnitude(1_000, 2_000_000);
+            self.after(micros, Happening::Full(true));
+        }
+    }
+
+    fn arm_disk(&mut self) {
+        let Shape { sync_eio, write_eio, read_eio, .. } = self.shape;
+        let seed = self.faults.bits();
+        self.disk.arm(Faults { sync_eio, write_eio, read_eio, full: self.full }, seed);
+    }
+
+    pub(super) fn fill(&mut self, full: bool) {
+        if self.winding_down {
+            return;
+        }
+        self.mark("disk full or free again");
+        self.tell(&[30, u64::from(full)], || {
+            String::from(if full { "the disk is full" } else { "the disk has room" })
+        });
+        self.full = full;
+        self.arm_disk();
+        let micros = self.faults.magnitude(1_000, 3_000_000);
+        self.after(micros, Happening::Full(!full));
+    }
+
+    /// Has the time for the next crash come?
+    pub(super) fn plan_crash(&mut self) {
+        if !self.node.serves()
+            || self.plan.pending
+            || self.plan.due.last().is_none_or(|due| *due < self.operations_left)
+        {
+            return;
+        }
+        self.plan.due.pop();
+        self.plan.pending = true;
+        if self.faults.chance(500) {
+            self.plan.crash_in_steps = Some(self.faults.magnitude(1, 40));
+        }
+        // At the latest: there may be no more steps to count.
+        let micros = self.faults.magnitude(1, 20_000);
+        self.after(micros, Happening::Crash);
+    }
+
+    /// After each step of the disk.
+    pub(super) fn count_step(&mut self) -> Verdict {
+        match self.plan.crash_in_steps {
+            Some(0) => self.crash(),
+            Some(steps) => {
+                self.plan.crash_in_steps = Some(steps - 1);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn plan_crash_in_recovery(&mut self) {
+        if self.winding_down || self.plan.crash_loop >= CRASH_LOOP_MAX {
+            self.plan.crash_loop = 0;
+            return;
+        }
+        if self.faults.chance(self.shape.crashes_in_recovery) {
+            self.plan.crash_loop += 1;
+            self.plan.crash_in_steps = Some(self.faults.magnitude(1, 40) - 1);
+        }
+    }
+
+    pub(super) fn crash(&mut self) -> Verdict {
+        self.plan.pending = false;
+        self.plan.crash_in_steps = None;
+        if !self.node.runs() || self.winding_down {
+            return Ok(());
+        }
+        if self.node.serves() && self.faults.chance(self.shape.stops) {
+            self.tell(&[31], || String::from("an orderly stop is asked for"));
+            self.enqueue(Event::Stop);
+            // Patience of an operator; a crash may fall into the stop.
+            let micros = self.faults.magnitude(1_000, 5_000_000);
+            self.plan.pending = true;
+            self.after(micros, Happening::Crash);
+            return Ok(());
+        }
+        self.mark(if self.node.serves() { "crash" } else { "crash in recovery" });
+        self.tell(&[32], || String::from("the process is killed"));
+        self.end_process(true);
+        self.power_fails_perhaps();
+        self.start_later();
+        Ok(())
+    }
+
+    pub(super) fn power_fails_perhaps(&mut self) {
+        if !self.faults.chance(self.shape.power_losses) {
+            return;
+        }
+        let loss = Loss::draw(&mut self.faults);
+        self.mark("power loss");
+        self.tell(&[33], || format!("the power fails: {loss:?}"));
+        self.disk = self.disk.after(&loss, &mut self.faults);
+        if !self.winding_down {
+            self.arm_disk();
+        }
+    }
+
+    pub(super) fn start_later(&mut self) {
+        if self.faults.chance(100) {
+            // The wall clock is set, or was wrong all the time.
+            let leap = i64::try_from(self.faults.below(14_400_000)).expect("small") - 7_200_000;
+            self.wall_ahead_ms += leap;
+            self.mark("wall clock leaps");
+        }
+        let micros = self.faults.magnitude(100, 1_000_000);
+        self.after(micros, Happening::Boot);
+    }
+}

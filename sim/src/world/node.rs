@@ -1,0 +1,410 @@
+//! The machine: the broker's process, its inbox, and the disk work under way, step by step.
+
+use std::collections::BTreeMap;
+
+use evenkeel_core::{
+    Broker,
+    log::Refusal,
+    port::{DiskErrorKind, DiskReply, DiskRequest, DiskStep, Effect, Event, Fault, Lane, Response, perform},
+    units::OpId,
+};
+
+use crate::{
+    dice::Dice,
+    mutant::Mutant,
+    probe::Underway,
+    violation::{Verdict, broken},
+    world::{Happening, World},
+};
+
+/// Disk work under way.
+#[derive(Clone, Debug)]
+struct Job {
+    request: DiskRequest,
+    /// The step that is being done.
+    at: usize,
+    /// Whether that step has begun: background work may wait for other background work.
+    begun: bool,
+    replies: Vec<DiskReply>,
+    /// The broker has been told already (a planted bug).
+    told: bool,
+}
+
+/// The machine.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Node {
+    /// Number of the process; what belongs to an earlier one is void.
+    pub(super) incarnation: u64,
+    broker: Option<Broker>,
+    serving: bool,
+    /// The disk, the memory or the operator failed this process: whatever it ends with is no surprise.
+    excused: bool,
+    inbox: Vec<Event>,
+    turn_at: Option<u64>,
+    jobs: BTreeMap<OpId, Job>,
+}
+
+impl Node {
+    pub(super) fn serves(&self) -> bool {
+        self.serving
+    }
+
+    pub(super) fn runs(&self) -> bool {
+        self.broker.is_some()
+    }
+
+    /// Nothing is under way.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.serving && self.jobs.is_empty() && self.inbox.is_empty()
+    }
+
+    pub(super) fn broker(&self) -> Option<&Broker> {
+        self.broker.as_ref()
+    }
+
+    pub(super) fn describe(&self) -> String {
+        format!("process {}, serving: {}, disk work: {:?}", self.incarnation, self.serving, self.jobs.keys())
+    }
+
+    /// Disk work under way, for a copy of the broker to go on with.
+    pub(super) fn underway(&self) -> Vec<Underway> {
+        let underway = |(op, job): (&OpId, &Job)| Underway {
+            op: *op,
+            steps: job.request.steps[job.at..].to_vec(),
+            replies: job.replies.clone(),
+        };
+        self.jobs.iter().map(underway).collect()
+    }
+}
+
+impl World {
+    pub(super) fn boot(&mut self) -> Verdict {
+        if self.node.runs() {
+            return Ok(());
+        }
+        self.check_the_image()?;
+        let incarnation = self.node.incarnation + 1;
+        let mut effects = Vec::new();
+        let seed = Dice::of(self.seed, "process").bits() ^ incarnation.wrapping_mul(0x9e37_79b9);
+        let broker = Broker::boot(self.shape.config.clone(), seed, &mut effects);
+        self.node = Node { incarnation, broker: Some(broker), ..Node::default() };
+        self.tell(&[1, incarnation], || format!("process {incarnation} starts"));
+        self.mark("start");
+        self.plan_crash_in_recovery();
+        self.carry_out(effects)
+    }
+
+    /// The process is no more. What it had under way on the disk is done, half done, or not.
+    pub(super) fn end_process(&mut self, abruptly: bool) {
+        for job in std::mem::take(&mut self.node.jobs).into_values() {
+            if abruptly && job.begun {
+                self.interrupt(&job.request.steps[job.at]);
+            }
+        }
+        self.node = Node { incarnation: self.node.incarnation + 1, ..Node::default() };
+        self.plan.crash_in_steps = None;
+        self.drop_connections();
+    }
+
+    /// A step that a crash falls into.
+    fn interrupt(&mut self, step: &DiskStep) {
+        let outcome = match self.faults.below(3) {
+            0 => None,
+            1 => Some(step.clone()),
+            _ => Some(part_of(step, &mut self.faults)),
+        };
+        if let Some(step) = outcome {
+            // Nobody hears of the result.
+            drop(perform(&self.disk, &[step]));
+        }
+    }
+
+    pub(super) fn enqueue(&mut self, event: Event) {
+        self.node.inbox.push(event);
+        let delay = self.latency.below(30);
+        self.turn_by(self.now + delay);
+    }
+
+    fn turn_by(&mut self, at: u64) {
+        if self.node.turn_at.is_none_or(|planned| at < planned) {
+            self.node.turn_at = Some(at);
+            self.at(at, Happening::Turn);
+        }
+    }
+
+    pub(super) fn turn(&mut self) -> Verdict {
+        if self.node.turn_at != Some(self.now) {
+            return Ok(());
+        }
+        self.node.turn_at = None;
+        let time = self.time();
+        let Some(broker) = &mut self.node.broker else { return Ok(()) };
+        let mut events = std::mem::take(&mut self.node.inbox);
+        let mut effects = Vec::new();
+        let count = events.len() as u64;
+        let deadline = broker.turn(time, &mut events, &mut effects);
+        let durable = broker.durable().map_or(0, |lsn| lsn.0);
+        self.tell(&[2, count, effects.len() as u64, durable], || {
+            format!("the broker takes {count} events, durable up to {durable}")
+        });
+        self.carry_out(effects)?;
+        if let Some(deadline) = deadline
+            && self.node.runs()
+        {
+            self.turn_by(deadline.0.max(self.now + 1));
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) -> Verdict {
+        for effect in effects {
+            match effect {
+                Effect::Reply(conn, tag, response) => {
+                    self.tell(&[3, conn.0, tag.0], || {
+                        format!("answers {}.{}: {}", conn.0, tag.0, brief(&response))
+                    });
+                    self.ledger.answered(conn, tag, &response)?;
+                    self.check_an_answer(&response)?;
+                    self.reply(conn, tag, response);
+                }
+                Effect::Close(conn) => self.close(conn),
+                Effect::Disk(op, request) => self.take_work(op, request)?,
+                Effect::Notice(notice) => self.tell(&[4], || format!("notice: {notice}")),
+                Effect::Serve => {
+                    self.node.serving = true;
+                    self.mark("served");
+                    self.tell(&[5], || String::from("serves"));
+                    self.check_a_start()?;
+                }
+                Effect::Stopped => {
+                    self.mark("stopped in order");
+                    self.tell(&[6], || String::from("stopped in order"));
+                    self.end_process(false);
+                    self.start_later();
+                    return Ok(());
+                }
+                Effect::Halt(fault) => return self.halted(&fault),
+            }
+        }
+        Ok(())
+    }
+
+    fn halted(&mut self, fault: &Fault) -> Verdict {
+        let excused = self.node.excused;
+        let (kind, text) = match fault {
+            Fault::LogWrite(error) => ("false-halt", error.to_string()),
+            Fault::Refused(refusal) => ("false-refusal", refusal.to_string()),
+        };
+        self.tell(&[7], || format!("{kind}: {text}"));
+        let honest = match fault {
+            Fault::LogWrite(_) => excused,
+            Fault::Refused(Refusal::Disk(error)) => excused && error.kind != DiskErrorKind::Damaged,
+            Fault::Refused(
+                Refusal::Damage(_)
+                | Refusal::ForeignCluster { .. }
+                | Refusal::ForeignNode { .. }
+                | Refusal::NewerFormat { .. }
+                | Refusal::EpochsExhausted
+                | Refusal::LossNotNamed { .. },
+            ) => false,
+        };
+        if !honest {
+            return broken(kind, text);
+        }
+        self.mark(if kind == "false-halt" { "halted" } else { "refused for a disk error" });
+        self.end_process(true);
+        self.power_fails_perhaps();
+        self.start_later();
+        Ok(())
+    }
+
+    fn take_work(&mut self, op: OpId, mut request: DiskRequest) -> Verdict {
+        if let Some(mutant) = self.mutant {
+            mutant.change(&mut request);
+        }
+        let waits = request.lane == Lane::Background
+            && self.shape.background_in_order
+            && self.node.jobs.values().any(|job| job.request.lane == Lane::Background);
+        let mut job = Job { request, at: 0, begun: !waits, replies: Vec::new(), told: false };
+        if job.request.steps.is_empty() {
+            self.enqueue(Event::Disk(op, Ok(Vec::new())));
+            return Ok(());
+        }
+        self.tell_early(op, &mut job);
+        self.node.jobs.insert(op, job);
+        if !waits {
+            self.time_step(op);
+        }
+        Ok(())
+    }
+
+    /// A planted bug: the log write counts as done before its last sync is.
+    fn tell_early(&mut self, op: OpId, job: &mut Job) {
+        let last = job.at + 1 == job.request.steps.len();
+        if last && !job.told && self.mutant.is_some_and(|mutant| mutant.answers_early(&job.request)) {
+            job.told = true;
+            let replies = job.request.steps.iter().map(|_| DiskReply::Done).collect();
+            self.enqueue(Event::Disk(op, Ok(replies)));
+        }
+    }
+
+    /// Says when the step that is being done will end.
+    fn time_step(&mut self, op: OpId) {
+        let Some(job) = self.node.jobs.get(&op) else { return };
+        let typical = match &job.request.steps[job.at] {
+            DiskStep::Sync(_) | DiskStep::SyncDirectory => self.shape.sync_micros,
+            DiskStep::List
+            | DiskStep::Read(_)
+            | DiskStep::ReadAt { .. }
+            | DiskStep::Scan(_)
+            | DiskStep::ReadBatches { .. }
+            | DiskStep::Create(_)
+            | DiskStep::Zero { .. }
+            | DiskStep::Reserve { .. }
+            | DiskStep::Write { .. }
+            | DiskStep::Rename { .. }
+            | DiskStep::Remove(_) => self.shape.write_micros,
+        };
+        let stalls = if self.latency.chance(10) { 30 } else { 1 };
+        let micros = self.latency.between(typical / 2, typical * 2) * stalls;
+        self.after(micros.max(1), Happening::Step(op));
+    }
+
+    pub(super) fn step_done(&mut self, op: OpId) -> Verdict {
+        let Some(mut job) = self.node.jobs.remove(&op) else { return Ok(()) };
+        let step = &job.request.steps[job.at];
+        let mut result = perform(&self.disk, std::slice::from_ref(step));
+        let again = self.mutant == Some(Mutant::SyncRetried) && job.request.lane == Lane::Log;
+        if again && result.is_err() && matches!(step, DiskStep::Sync(_)) {
+            result = perform(&self.disk, std::slice::from_ref(step));
+        }
+        for injected in self.disk.take_injected() {
+            self.node.excused = true;
+            self.mark("disk fault");
+            self.tell(&[21], || format!("fault: {injected}"));
+        }
+        let (lane, failed) = (job.request.lane, result.is_err());
+        self.story.tell(self.now, &[20, op.0, job.at as u64, u64::from(failed)], || {
+            format!("disk {lane:?} {op}: {}{}", brief_step(step), if failed { " FAILS" } else { "" })
+        });
+        job.at += 1;
+        let ended = match result {
+            Ok(replies) => {
+                job.replies.extend(replies);
+                (job.at == job.request.steps.len()).then(|| Ok(std::mem::take(&mut job.replies)))
+            }
+            Err(error) => Some(Err(error)),
+        };
+        match ended {
+            Some(result) => {
+                if !job.told {
+                    self.enqueue(Event::Disk(op, result));
+                }
+                self.begin_next(lane);
+            }
+            None => {
+                self.tell_early(op, &mut job);
+                self.node.jobs.insert(op, job);
+                self.time_step(op);
+            }
+        }
+        self.count_step()
+    }
+
+    /// Background work that has waited for other background work.
+    fn begin_next(&mut self, lane: Lane) {
+        if lane != Lane::Background || !self.shape.background_in_order {
+            return;
+        }
+        let next = self.node.jobs.iter_mut().find(|(_, job)| job.request.lane == Lane::Background);
+        if let Some((op, job)) = next
+            && !job.begun
+        {
+            job.begun = true;
+            let op = *op;
+            self.time_step(op);
+        }
+    }
+}
+
+/// A step of which only a part is done.
+fn part_of(step: &DiskStep, dice: &mut Dice) -> DiskStep {
+    match step {
+        DiskStep::Write { file, position, data } => {
+            let mut bytes = data.concat();
+            bytes.truncate(dice.index(bytes.len() + 1));
+            DiskStep::Write { file: *file, position: *position, data: vec![bytes.into()] }
+        }
+        DiskStep::Zero { file, len } => DiskStep::Zero { file: *file, len: dice.below(len + 1) },
+        DiskStep::List
+        | DiskStep::Read(_)
+        | DiskStep::ReadAt { .. }
+        | DiskStep::Scan(_)
+        | DiskStep::ReadBatches { .. }
+        | DiskStep::Create(_)
+        | DiskStep::Reserve { .. }
+        | DiskStep::Sync(_)
+        | DiskStep::SyncDirectory
+        | DiskStep::Rename { .. }
+        | DiskStep::Remove(_) => step.clone(),
+    }
+}
+
+fn brief_step(step: &DiskStep) -> String {
+    match step {
+        DiskStep::Write { file, position, data } => {
+            let len: usize = data.iter().map(bytes::Bytes::len).sum();
+            format!("write {len} bytes at {position} of {file}")
+        }
+        DiskStep::Sync(file) => format!("sync {file}"),
+        DiskStep::Create(file) => format!("create {file}"),
+        DiskStep::Remove(file) => format!("remove {file}"),
+        DiskStep::Rename { from, to } => format!("rename {from} to {to}"),
+        DiskStep::Zero { file, len } => format!("zero {file} to {len}"),
+        DiskStep::Reserve { file, len } => format!("reserve {file} to {len}"),
+        DiskStep::Read(file) => format!("read {file}"),
+        DiskStep::ReadAt { file, position, len } => format!("read {len} bytes at {position} of {file}"),
+        DiskStep::ReadBatches { file, batches } => format!("read {} batches of {file}", batches.len()),
+        DiskStep::Scan(order) => format!("scan {}", order.file),
+        DiskStep::List => String::from("list"),
+        DiskStep::SyncDirectory => String::from("sync directory"),
+    }
+}
+
+fn brief(response: &Response) -> String {
+    match response {
+        Response::Produce(answer) => {
+            let told = answer.responses.iter().flat_map(|topic| &topic.partition_responses);
+            let told: Vec<_> = told
+                .map(|part| match part.error_code {
+                    0 => format!("partition {} at offset {}", part.index, part.base_offset),
+                    error => format!("partition {} error {error}", part.index),
+                })
+                .collect();
+            format!("produce: {}", told.join(", "))
+        }
+        Response::Fetch(answer) => {
+            let parts = answer.topics.iter().flat_map(|topic| &topic.partitions);
+            let told: Vec<_> = parts
+                .map(|part| {
+                    let len: usize = part.records.iter().map(bytes::Bytes::len).sum();
+                    format!("{len} bytes, error {}, high watermark {}", part.error_code, part.high_watermark)
+                })
+                .collect();
+            format!("fetch: {}", told.join(", "))
+        }
+        Response::Silence => String::from("silence"),
+        Response::ListOffsets(_) => String::from("offsets"),
+        Response::Metadata(answer) => format!("metadata of {} topics", answer.topics.len()),
+        Response::CreateTopics(answer) => {
+            format!("creation: error {:?}", answer.topics.first().map(|topic| topic.error_code))
+        }
+        Response::DeleteTopics(answer) => {
+            format!("deletion: error {:?}", answer.responses.first().map(|topic| topic.error_code))
+        }
+        Response::InitProducerId(answer) => format!("producer id {}", answer.producer_id.0),
+        Response::FindCoordinator(_) => String::from("coordinator"),
+        Response::DescribeCluster(_) => String::from("cluster"),
+        Response::OffsetForLeaderEpoch(_) => String::from("epoch end"),
+    }
+}

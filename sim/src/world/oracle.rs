@@ -1,0 +1,160 @@
+//! When the promises are checked: on answers as they leave, on the image of a crash, at each start, and at the end.
+
+use evenkeel_core::port::{Fault, Request, Response};
+
+use crate::{
+    batch,
+    disk::{Loss, SimDisk},
+    invariant,
+    ledger::{Ledger, OpNumber},
+    probe::{Ended, Probe},
+    violation::{Verdict, Violation, broken},
+    world::{LIVENESS_MICROS, World},
+};
+
+impl World {
+    /// Starts a broker on that disk, reads everything from a copy of it, and checks it.
+    pub(super) fn check_image(&mut self, disk: SimDisk) -> Result<Probe, Violation> {
+        let probe = Probe::boot(&self.shape.config, self.oracle.bits(), disk);
+        if let Some(ended) = probe.ended() {
+            return match ended {
+                Ended::Halted(Fault::Refused(refusal)) => broken("false-refusal", refusal.to_string()),
+                Ended::Halted(Fault::LogWrite(error)) => broken("false-halt", error.to_string()),
+                Ended::Stopped => broken("stuck", "stopped by itself"),
+            };
+        }
+        if !probe.serves() {
+            return broken("stuck", "a start on a good disk comes to no end");
+        }
+        // Reading leaves traces (a producer id is asked for): it is done on a copy.
+        holds(&self.ledger, &mut probe.clone())?;
+        Ok(probe)
+    }
+
+    /// Some answers are checked as they leave: were the power to fail now, would they be true?
+    pub(super) fn check_an_answer(&mut self, response: &Response) -> Verdict {
+        let promises = match response {
+            Response::Silence | Response::FindCoordinator(_) | Response::DescribeCluster(_) => false,
+            Response::Produce(_)
+            | Response::Fetch(_)
+            | Response::ListOffsets(_)
+            | Response::Metadata(_)
+            | Response::CreateTopics(_)
+            | Response::DeleteTopics(_)
+            | Response::OffsetForLeaderEpoch(_)
+            | Response::InitProducerId(_) => true,
+        };
+        if !promises || !self.oracle.chance(self.shape.checked_answers) {
+            return Ok(());
+        }
+        self.mark("answer checked");
+        let image = if self.oracle.chance(500) {
+            self.disk.durable_only()
+        } else {
+            self.disk.power_cut(self.oracle.bits())
+        };
+        let verdict = self.check_image(image);
+        verdict.map(|_| ()).map_err(|violation| Violation {
+            name: violation.name,
+            detail: format!("if the power failed as this answer leaves: {}", violation.detail),
+        })
+    }
+
+    /// The image that a crash left: recovering it twice, or with a crash in between, must lead to the same state.
+    pub(super) fn check_the_image(&mut self) -> Verdict {
+        if self.oracle.chance(300) {
+            self.mark("recovery repeated");
+            // What a start serves may be seen by anybody: none of it may depend on what only the cache held.
+            let straight = self.check_image(self.disk.without_faults())?;
+            let loss = Loss::draw(&mut self.oracle);
+            let left = straight.disk().after(&loss, &mut self.oracle);
+            let later = self.check_image(left)?;
+            if straight.canonical() != later.canonical() {
+                return broken("unseen", "what a start served is gone with the power after it");
+            }
+            // Once all that will ever be known of the image is on the media, every recovery leads to the same state.
+            let image = self.disk.power_cut(self.oracle.bits());
+            let straight = self.check_image(image.clone())?;
+            let steps = self.oracle.magnitude(1, 60);
+            let crashed = Probe::boot_for(&self.shape.config, self.oracle.bits(), image, steps);
+            let loss = Loss::draw(&mut self.oracle);
+            let left = crashed.disk().after(&loss, &mut self.oracle);
+            let again = self.check_image(left)?;
+            if straight.canonical() != again.canonical() {
+                return broken(
+                    "recovery-not-idempotent",
+                    format!(
+                        "a recovery that was cut after {steps} steps leads elsewhere than one that was not"
+                    ),
+                );
+            }
+        }
+        if self.oracle.chance(self.shape.media_faults) {
+            self.check_detection()?;
+        }
+        Ok(())
+    }
+
+    /// A start that serves settles what was open.
+    pub(super) fn check_a_start(&mut self) -> Verdict {
+        let reading = {
+            let Some(mut probe) = self.copy_of_live() else { return Ok(()) };
+            probe.read_all()?
+        };
+        invariant::check_all(&self.ledger, &reading)?;
+        self.ledger.settle(&reading)
+    }
+
+    fn copy_of_live(&self) -> Option<Probe> {
+        let broker = self.node.broker()?.clone();
+        Some(Probe::adopt(broker, self.disk.without_faults(), self.time(), self.node.underway()))
+    }
+
+    /// Everything is answered: is it all there, and does it go on?
+    pub(super) fn check_the_end(&mut self) -> Verdict {
+        let Some(mut probe) = self.copy_of_live() else { return broken("stuck", "no broker at the end") };
+        let reading = probe.read_all()?;
+        invariant::check_all(&self.ledger, &reading)?;
+        self.check_new_writes(&mut probe)?;
+        if !probe.stop() {
+            return broken("stuck", "an orderly stop comes to no end");
+        }
+        // After an orderly stop nothing depends on the page cache.
+        self.check_image(probe.disk().durable_only())?;
+        self.tell(&[98], || String::from("everything is as promised"));
+        Ok(())
+    }
+
+    /// Each partition takes a new batch.
+    fn check_new_writes(&mut self, probe: &mut Probe) -> Verdict {
+        // A disk that was full a moment ago is asked again only after a while.
+        probe.wait(LIVENESS_MICROS);
+        let keys: Vec<_> = self.ledger.usable().map(|(key, _)| key).collect();
+        for key in keys {
+            let number = OpNumber(self.next_op + 1);
+            self.next_op += 1;
+            let batch = batch::make(number, 1, 10, None);
+            self.ledger.open(number, key, &batch);
+            let request = crate::client::produce_one(key, batch);
+            let (conn, tag) = (evenkeel_core::units::ConnId(u64::MAX), evenkeel_core::units::Tag(number.0));
+            self.ledger.sent(conn, tag, crate::ledger::Asked::Produce(vec![number]));
+            match probe.ask(13, Request::Produce(request)) {
+                Some(Response::Produce(answer)) => {
+                    let error = answer.responses[0].partition_responses[0].error_code;
+                    if error != 0 {
+                        return broken("stuck", format!("{key:?} takes no batch any more: error {error}"));
+                    }
+                    self.ledger.answered(conn, tag, &Response::Produce(answer))?;
+                }
+                other => return broken("stuck", format!("a batch for {key:?} is answered with {other:?}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether what was promised still holds, in all of it.
+pub(super) fn holds(ledger: &Ledger, probe: &mut Probe) -> Verdict {
+    let reading = probe.read_all()?;
+    invariant::check_all(ledger, &reading)
+}
