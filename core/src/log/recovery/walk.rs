@@ -391,7 +391,9 @@ impl Walk {
 
     /// Behind a roll seal there is a file that was prepared in full before the seal was written.
     fn expect_successor(&mut self, layout: &Layout) {
-        let (Some(last), Some(GroupKind::SealRoll)) = (self.last, self.last_kind) else { return };
+        let (Some(last), Some(GroupKind::SealRoll), None) = (self.last, self.last_kind, self.replaces) else {
+            return;
+        };
         let made = layout.get(last).map_or(0, |segment| match &segment.front {
             SegmentFront::Begun(header, _) => u64::from(header.segment_bytes),
             SegmentFront::Unused | SegmentFront::Newer(_) | SegmentFront::Damaged => 0,
