@@ -58,7 +58,7 @@ pub const REQUESTS_IN_FLIGHT_MAX: usize = 64;
 pub const ARRAY_ELEMENTS_MAX: usize = 1_000_000;
 /// Most tagged fields in one structure of a request.
 pub const TAGGED_FIELDS_MAX: usize = 10_000;
-/// Offsets skipped in each partition after an accepted loss, so that no offset names two records.
+/// Offsets skipped in each partition after an accepted loss, and producer ids, so that none is given out twice.
 pub const LOSS_SKIP_OFFSETS: i64 = 1_000_000;
 /// Offsets stay below this, so that sums of them cannot overflow.
 pub const OFFSET_MAX: i64 = i64::MAX / 4;

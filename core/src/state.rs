@@ -51,6 +51,9 @@ impl State {
                         partition.log_end = partition.log_end.plus(*skip_offsets);
                         partition.visible = partition.log_end;
                     }
+                    // Ids may have been given out by what was lost.
+                    self.producer_ids_upto = ProducerId(self.producer_ids_upto.0 + *skip_offsets);
+                    self.producer_ids_known = lsn.plus(1);
                 }
             }
             Entry::TopicCreated(created) => {

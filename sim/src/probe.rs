@@ -50,6 +50,18 @@ pub enum Ended {
     Halted(Fault),
 }
 
+impl Ended {
+    /// In words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Ended::Stopped => String::from("stopped by itself"),
+            Ended::Halted(Fault::LogWrite(error)) => error.to_string(),
+            Ended::Halted(Fault::Refused(refusal)) => refusal.to_string(),
+        }
+    }
+}
+
 /// The broker, its disk, and what it said.
 #[derive(Clone, Debug)]
 pub struct Probe {

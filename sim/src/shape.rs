@@ -53,8 +53,6 @@ pub struct Shape {
     pub write_micros: u64,
     /// See [`Shape::write_micros`].
     pub sync_micros: u64,
-    /// Whether background requests wait for each other.
-    pub background_in_order: bool,
 }
 
 impl Shape {
@@ -102,7 +100,6 @@ impl Shape {
             resets: if faults(&mut dice, 500) { dice.between(1, 40) } else { 0 },
             write_micros: dice.magnitude(5, 300),
             sync_micros: dice.magnitude(20, 5000),
-            background_in_order: dice.chance(750),
             config,
         }
     }

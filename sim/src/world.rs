@@ -5,6 +5,7 @@
 
 mod detection;
 mod faults;
+mod loss;
 mod network;
 mod node;
 mod oracle;

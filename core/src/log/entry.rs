@@ -49,7 +49,7 @@ pub enum Entry {
         epoch: Epoch,
         /// When, by its wall clock.
         at: Timestamp,
-        /// Offsets skipped in every partition, because a loss was accepted. 0 otherwise.
+        /// Offsets skipped in every partition, and producer ids skipped, because a loss was accepted. 0 otherwise.
         skip_offsets: i64,
     },
     /// A topic exists from here on.

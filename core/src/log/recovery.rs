@@ -41,7 +41,7 @@ use crate::{
     log::{
         identity::{Identity, NotAnIdentity},
         recovery::{layout::Layout, walk::Walk},
-        refusal::Refusal,
+        refusal::{Damage, Refusal},
         scan::{ScanOrder, front_of},
         writer::Log,
     },
@@ -112,6 +112,8 @@ pub struct Recovery {
     checkpoints: Vec<Lsn>,
     state: State,
     walk: Walk,
+    /// What an earlier walk found, from a checkpoint behind the damage.
+    damage_known: Option<Damage>,
     scans_issued: usize,
     scans_waiting: Vec<(SegmentSequence, DiskReply)>,
     rebuilt: Option<Box<Recovered>>,
@@ -134,6 +136,7 @@ impl Recovery {
             checkpoints: Vec::new(),
             state: State::default(),
             walk: Walk::default(),
+            damage_known: None,
             scans_issued: 0,
             scans_waiting: Vec::new(),
             rebuilt: None,
@@ -213,7 +216,7 @@ impl Recovery {
             | FileName::Checkpoint(_)
             | FileName::CheckpointDraft(_)
             | FileName::Torn(_)
-            | FileName::Lost(_)
+            | FileName::Lost(..)
             | FileName::LossReport(_) => None,
         });
         self.layout = Layout::new(
@@ -269,10 +272,6 @@ impl Recovery {
 
     /// Reads the newest checkpoint not looked at yet, or goes on without one.
     fn next_checkpoint(&mut self, turn: &mut Turn<'_>) -> Result<(), Refusal> {
-        // A loss that was accepted must not come back out of a checkpoint that knows more than the log will.
-        if let Some(loss) = self.config.accept_loss_from {
-            self.checkpoints.retain(|lsn| *lsn <= loss);
-        }
         match self.checkpoints.last() {
             Some(&lsn) => {
                 let steps = vec![DiskStep::Read(FileName::Checkpoint(lsn))];
@@ -348,23 +347,59 @@ impl Recovery {
     /// The chain has been walked: decide, and fetch what is to be copied.
     fn finish_walk(&mut self, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         let identity_epoch = self.identity.as_ref().map(|identity| identity.epoch);
-        self.walk.conclude(&self.layout, &mut self.state, identity_epoch);
+        let reports = self.files.iter().filter_map(|entry| match entry.file {
+            FileName::LossReport(epoch) => Some(epoch),
+            FileName::Identity
+            | FileName::IdentityDraft
+            | FileName::Segment(_)
+            | FileName::SegmentDraft(_)
+            | FileName::Checkpoint(_)
+            | FileName::CheckpointDraft(_)
+            | FileName::Torn(_)
+            | FileName::Lost(..) => None,
+        });
+        self.walk.conclude(&self.layout, &mut self.state, identity_epoch, reports.max(), turn);
         if self.config.accept_loss_from.is_none() && self.walk.is_damaged() {
             self.walk.replay_unproven(&mut self.state);
         }
         let damage = self.walk.damage(&self.state);
+        if let Some(damage) = &damage
+            && self.checkpoints.last().is_some_and(|newest| *newest > damage.from)
+        {
+            return self.walk_again(damage.clone(), turn);
+        }
+        let damage = match (self.damage_known.take(), damage) {
+            (Some(known), Some(damage)) => Some(Damage { accept_from: damage.accept_from, ..known }),
+            (known, damage) => known.or(damage),
+        };
         match (damage, self.config.accept_loss_from) {
             (None, None) => {}
             (None, Some(accepted)) => return Err(Refusal::LossNotNamed { accepted, damage: None }),
             (Some(damage), None) => return Err(Refusal::Damage(damage)),
-            (Some(damage), Some(accepted)) if damage.from == accepted => self.walk.accept(damage),
+            (Some(damage), Some(accepted)) if damage.accept_from == accepted => self.walk.accept(damage),
             (Some(damage), Some(accepted)) => {
-                return Err(Refusal::LossNotNamed { accepted, damage: Some(damage.from) });
+                return Err(Refusal::LossNotNamed { accepted, damage: Some(damage.accept_from) });
             }
         }
         let steps = self.walk.tail_reads();
         turn.disk(Purpose::Recovery(RecoveryOp::Tail), request(Lane::Background, steps));
         Ok(())
+    }
+
+    /// The checkpoint that the walk began from knows more than the log in front of the damage: what could be served without the
+    /// rest is told by an older one. The same with and without `--accept-loss-from-lsn`, so that a refusal names what is accepted.
+    fn walk_again(&mut self, damage: Damage, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        let mut walk = Walk::default();
+        for lsn in self.checkpoints.extract_if(.., |lsn| *lsn > damage.from) {
+            // It still proves that the log went that far.
+            walk.note_damaged_checkpoint(lsn);
+        }
+        walk.note_damaged_checkpoint(self.walk.known_lsn());
+        self.damage_known.get_or_insert(damage);
+        self.walk = walk;
+        self.state = State::default();
+        self.scans_issued = 0;
+        self.next_checkpoint(turn)
     }
 }
 

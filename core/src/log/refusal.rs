@@ -1,6 +1,6 @@
 //! Why a start is refused, with everything an operator needs to decide.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::fmt;
 
 use crate::{
@@ -40,7 +40,7 @@ pub enum Refusal {
     Disk(DiskError),
     /// The cluster has been started 2^31 times.
     EpochsExhausted,
-    /// `--accept-loss-from-lsn` does not name the place where the damage begins.
+    /// `--accept-loss-from-lsn` does not name the place where the loss begins.
     LossNotNamed {
         /// What was accepted.
         accepted: Lsn,
@@ -54,6 +54,9 @@ pub enum Refusal {
 pub struct Damage {
     /// First record that is damaged or missing.
     pub from: Lsn,
+    /// First record that is given up if the loss is accepted. In front of the damage if what the log holds there cannot be
+    /// placed without what is damaged: what it builds on was trimmed, and no checkpoint lies between.
+    pub accept_from: Lsn,
     /// First record behind it that is intact again; `None`: nothing readable follows.
     pub upto: Option<Lsn>,
     /// What was found.
@@ -117,10 +120,15 @@ impl fmt::Display for Refusal {
                 writeln!(f, "  - restore the files named above from a copy, and start again;")?;
                 write!(
                     f,
-                    "  - give up everything from LSN {0} on, intact records behind it included: \
+                    "  - give up {1}, intact records behind it included: \
                      start with --accept-loss-from-lsn {0}. The loss is written to a loss report, the files are \
                      kept aside, and no lost offset is given out again.",
-                    damage.from
+                    damage.accept_from,
+                    if damage.accept_from == Lsn(0) {
+                        String::from("everything, all topics")
+                    } else {
+                        format!("everything from LSN {} on", damage.accept_from)
+                    }
                 )
             }
             Refusal::ForeignCluster { expected, found, file } => write!(
@@ -149,7 +157,7 @@ impl fmt::Display for Refusal {
             }
             Refusal::LossNotNamed { accepted, damage: Some(from) } => write!(
                 f,
-                "refusing to start: the damage begins at LSN {from}, but --accept-loss-from-lsn names {accepted}"
+                "refusing to start: the loss begins at LSN {from}, but --accept-loss-from-lsn names {accepted}"
             ),
             Refusal::LossNotNamed { accepted, damage: None } => write!(
                 f,

@@ -33,8 +33,8 @@ pub enum FileName {
     CheckpointDraft(Lsn),
     /// Copy of the bytes of a torn tail that was cut from this segment.
     Torn(SegmentSequence),
-    /// A segment set aside when the operator accepted a loss.
-    Lost(SegmentSequence),
+    /// A segment set aside when the operator accepted a loss, and began this epoch.
+    Lost(Epoch, SegmentSequence),
     /// What was lost when the operator accepted a loss, and began this epoch.
     LossReport(Epoch),
 }
@@ -49,7 +49,7 @@ impl fmt::Display for FileName {
             FileName::Checkpoint(n) => write!(f, "checkpoint-{:020}", n.0),
             FileName::CheckpointDraft(n) => write!(f, "checkpoint-{:020}.draft", n.0),
             FileName::Torn(n) => write!(f, "torn-{:020}", n.0),
-            FileName::Lost(n) => write!(f, "lost-{:020}", n.0),
+            FileName::Lost(epoch, n) => write!(f, "lost-{:010}-{:020}", epoch.0, n.0),
             FileName::LossReport(n) => write!(f, "loss-report-{:010}", n.0),
         }
     }
@@ -71,8 +71,11 @@ impl FileName {
             (Some(("checkpoint", n)), false) => FileName::Checkpoint(Lsn(n.parse().ok()?)),
             (Some(("checkpoint", n)), true) => FileName::CheckpointDraft(Lsn(n.parse().ok()?)),
             (Some(("torn", n)), false) => FileName::Torn(SegmentSequence(n.parse().ok()?)),
-            (Some(("lost", n)), false) => FileName::Lost(SegmentSequence(n.parse().ok()?)),
             (Some(("loss-report", n)), false) => FileName::LossReport(Epoch(n.parse().ok()?)),
+            (Some((lost, n)), false) => {
+                let epoch = Epoch(lost.strip_prefix("lost-")?.parse().ok()?);
+                FileName::Lost(epoch, SegmentSequence(n.parse().ok()?))
+            }
             (None | Some(_), _) => return None,
         };
         // Only the canonical spelling: `log-1` is not `log-00000000000000000001`.
@@ -85,7 +88,8 @@ impl FileName {
 pub enum Lane {
     /// The one log write in flight. Nothing may delay it.
     Log,
-    /// Preparing, checkpoints, trimming, recovery.
+    /// Preparing, checkpoints, trimming, recovery: one after another, in the order they were asked for. Segments that one trim
+    /// removes must be gone before the next trim removes younger ones.
     Background,
     /// Reads for clients.
     Read,

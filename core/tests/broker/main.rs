@@ -2,6 +2,8 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test names the one answer it expects")]
 
 mod clients;
+mod image;
+mod loss;
 mod recovery;
 mod replay;
 mod rig;

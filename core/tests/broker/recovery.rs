@@ -4,43 +4,13 @@ use evenkeel_core::{
     Config,
     log::Refusal,
     port::{Disk, Fault, FileName},
-    units::{Lsn, Offset, SegmentSequence},
+    units::{Lsn, Offset},
 };
 
-use crate::rig::{Memory, Rig, batch, small};
-
-/// What `read_all` gives for one partition.
-type Read = Vec<(i64, i32, u8, i32)>;
-
-fn segment(n: u64) -> FileName {
-    FileName::Segment(SegmentSequence(n))
-}
-
-/// A broker that took 100 batches over 3 partitions, in several segments, killed.
-fn killed() -> (Memory, Vec<Read>) {
-    let mut rig = Rig::new(small());
-    rig.create("t", 3, &[]);
-    for at in 0..100u8 {
-        assert_eq!(rig.produce("t", i32::from(at % 3), batch(2, 1000, at, 1000)).0, 0);
-    }
-    let all = (0..3).map(|partition| rig.read_all("t", partition)).collect();
-    (rig.disk, all)
-}
-
-fn refusal(rig: &Rig) -> String {
-    assert!(!rig.serving);
-    match &rig.fault {
-        Some(Fault::Refused(refusal)) => refusal.to_string(),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn same_as(rig: &mut Rig, all: &[Read]) {
-    assert!(rig.serving, "{:?}", rig.fault);
-    for (partition, want) in (0..).zip(all) {
-        assert_eq!(&rig.read_all("t", partition), want, "partition {partition}");
-    }
-}
+use crate::{
+    image::{crash_after, data_groups, killed, last_data_group, refusal, same_as, segment},
+    rig::{Memory, Rig, batch, small},
+};
 
 #[test]
 fn a_killed_broker_comes_back_with_everything_and_a_new_epoch() {
@@ -77,90 +47,12 @@ fn a_stopped_broker_ends_clean() {
 fn a_crash_between_any_two_steps_of_recovery_changes_nothing() {
     let (disk, all) = killed();
     for steps in 0..40 {
-        let crashed = crash_after(&disk, steps);
+        let crashed = crash_after(&disk, &small(), steps).0;
         let mut rig = Rig::on(crashed, small());
         same_as(&mut rig, &all);
         let twice = Rig::on(rig.disk.clone(), small());
         assert!(twice.serving);
     }
-}
-
-/// Boots and stops the disk after so many of its changing calls.
-fn crash_after(disk: &Memory, calls: usize) -> Memory {
-    struct Failing {
-        disk: Memory,
-        left: std::sync::Mutex<usize>,
-    }
-    impl Failing {
-        fn spend(&self) -> Result<(), evenkeel_core::port::DiskError> {
-            let mut left = self.left.lock().expect("no test panics with it");
-            *left = left.checked_sub(1).ok_or_else(|| evenkeel_core::port::DiskError {
-                kind: evenkeel_core::port::DiskErrorKind::Failed,
-                file: None,
-                detail: String::from("crashed"),
-            })?;
-            Ok(())
-        }
-    }
-    type Done = Result<(), evenkeel_core::port::DiskError>;
-    impl Disk for Failing {
-        fn list(&self) -> Result<Vec<evenkeel_core::port::FileEntry>, evenkeel_core::port::DiskError> {
-            self.disk.list()
-        }
-        fn read_at(
-            &self,
-            f: FileName,
-            p: u64,
-            into: &mut [u8],
-        ) -> Result<usize, evenkeel_core::port::DiskError> {
-            self.disk.read_at(f, p, into)
-        }
-        fn len(&self, f: FileName) -> Result<u64, evenkeel_core::port::DiskError> {
-            self.disk.len(f)
-        }
-        fn create(&self, f: FileName) -> Done {
-            self.spend().and_then(|()| self.disk.create(f))
-        }
-        fn zero(&self, f: FileName, len: u64) -> Done {
-            self.spend().and_then(|()| self.disk.zero(f, len))
-        }
-        fn write_at(&self, f: FileName, p: u64, data: &[bytes::Bytes]) -> Done {
-            self.spend().and_then(|()| self.disk.write_at(f, p, data))
-        }
-        fn sync(&self, f: FileName) -> Done {
-            self.spend().and_then(|()| self.disk.sync(f))
-        }
-        fn sync_directory(&self) -> Done {
-            self.spend().and_then(|()| self.disk.sync_directory())
-        }
-        fn rename(&self, a: FileName, b: FileName) -> Done {
-            self.spend().and_then(|()| self.disk.rename(a, b))
-        }
-        fn remove(&self, f: FileName) -> Done {
-            self.spend().and_then(|()| self.disk.remove(f))
-        }
-    }
-    let failing = Failing { disk: disk.clone(), left: std::sync::Mutex::new(calls) };
-    let mut effects = Vec::new();
-    let mut broker = evenkeel_core::Broker::boot(small(), 99, &mut effects);
-    let mut now = evenkeel_core::Now::default();
-    for _ in 0..200 {
-        let mut events = Vec::new();
-        for effect in effects.drain(..) {
-            if let evenkeel_core::Effect::Disk(op, request) = effect {
-                events.push(evenkeel_core::Event::Disk(
-                    op,
-                    evenkeel_core::port::perform(&failing, &request.steps),
-                ));
-            }
-        }
-        now.mono.0 += 100;
-        broker.turn(now, &mut events, &mut effects);
-        if *failing.left.lock().expect("no test panics with it") == 0 {
-            break;
-        }
-    }
-    failing.disk
 }
 
 #[test]
@@ -174,40 +66,6 @@ fn a_torn_last_group_is_cut_counted_and_kept() {
     same_as(&mut rig, &all);
     assert!(rig.notices.iter().any(|line| line.contains("torn unacknowledged tail")), "{:?}", rig.notices);
     assert!(rig.disk.names().iter().any(|name| matches!(name, FileName::Torn(_))));
-}
-
-/// The last segment in use and the byte at which its last data group begins.
-fn last_data_group(disk: &Memory) -> (FileName, usize) {
-    disk.with(|files| {
-        let mut found = None;
-        for (name, bytes) in files.iter() {
-            if matches!(name, FileName::Segment(_)) {
-                for at in (4096..bytes.len()).step_by(4096) {
-                    if bytes[at..].starts_with(b"EKGROUP1") && bytes[at + 36] == 0 {
-                        found = Some((*name, at));
-                    }
-                }
-            }
-        }
-        found.expect("there is one")
-    })
-}
-
-/// All data groups: file and byte.
-fn data_groups(disk: &Memory) -> Vec<(FileName, usize)> {
-    disk.with(|files| {
-        let mut found = Vec::new();
-        for (name, bytes) in files.iter() {
-            if matches!(name, FileName::Segment(_)) {
-                for at in (4096..bytes.len()).step_by(4096) {
-                    if bytes[at..].starts_with(b"EKGROUP1") && bytes[at + 36] == 0 {
-                        found.push((*name, at));
-                    }
-                }
-            }
-        }
-        found
-    })
 }
 
 #[test]
@@ -323,34 +181,6 @@ fn a_log_that_ends_before_its_checkpoint_is_refused() {
     rig.disk.with(|files| files.retain(|name, _| !matches!(name, FileName::Segment(_)) || *name < last));
     let text = refusal(&Rig::on(rig.disk, small()));
     assert!(text.contains("a checkpoint was made") || text.contains("has served in epoch 2"), "{text}");
-}
-
-#[test]
-fn a_loss_must_be_named_to_be_accepted_and_no_offset_is_given_out_twice() {
-    let (disk, all) = killed();
-    let groups = data_groups(&disk);
-    let (file, at) = groups[2 + 49];
-    disk.with(|files| files.get_mut(&file).expect("there")[at + 64 + 35 + 61 + 700] ^= 1);
-    let accept = |lsn| Config { accept_loss_from: Some(Lsn(lsn)), ..small() };
-    let wrong = Rig::on(disk.clone(), accept(50));
-    assert!(refusal(&wrong).contains("begins at LSN 51"));
-    let mut rig = Rig::on(disk, accept(51));
-    assert!(rig.serving, "{:?}", rig.fault);
-    for (partition, all) in (0..3).zip(&all) {
-        let kept = rig.read_all("t", partition);
-        assert_eq!(kept[..], all[..kept.len()], "a prefix");
-        assert!((16..=17).contains(&kept.len()));
-    }
-    let kept = rig.read_all("t", 1).last().map(|batch| batch.0 + 2).expect("not empty");
-    let (error, base) = rig.produce("t", 1, batch(1, 10, 200, 1000));
-    assert_eq!((error, base), (0, kept + 1_000_000));
-    assert!(rig.disk.names().iter().any(|name| matches!(name, FileName::LossReport(_))));
-    assert!(rig.disk.names().iter().any(|name| matches!(name, FileName::Lost(_))));
-    // Without damage the flag is refused, so that it cannot stay in a unit file; without the flag all is well.
-    let rig = rig.crash();
-    assert!(refusal(&rig).contains("nothing is damaged"), "{}", refusal(&rig));
-    let mut rig = Rig::on(rig.disk, small());
-    assert_eq!(rig.read_all("t", 1).last().map(|batch| batch.0), Some(base));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use evenkeel_core::units::SegmentSequence;
+use evenkeel_core::units::{Epoch, SegmentSequence};
 
 use super::*;
 
@@ -59,7 +59,7 @@ fn the_durable_only_view_holds_exactly_what_was_synced() {
     let disk = prepared();
     write(&disk, 0, 9, 8192);
     disk.create(OTHER).expect("room");
-    disk.rename(FILE, FileName::Lost(SegmentSequence(1))).expect("there");
+    disk.rename(FILE, FileName::Lost(Epoch(1), SegmentSequence(1))).expect("there");
     let left = disk.durable_only();
     assert_eq!(left.list().expect("no faults"), [FileEntry { file: FILE, len: 8192 }]);
     assert_eq!(read(&left, FILE)[..2048], [[1; 1024], [0; 1024]].concat()[..]);

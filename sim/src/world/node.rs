@@ -23,7 +23,7 @@ struct Job {
     request: DiskRequest,
     /// The step that is being done.
     at: usize,
-    /// Whether that step has begun: background work may wait for other background work.
+    /// Whether that step has begun: background work waits for other background work, as in one queue.
     begun: bool,
     replies: Vec<DiskReply>,
     /// The broker has been told already (a planted bug).
@@ -223,7 +223,6 @@ impl World {
             mutant.change(&mut request);
         }
         let waits = request.lane == Lane::Background
-            && self.shape.background_in_order
             && self.node.jobs.values().any(|job| job.request.lane == Lane::Background);
         let mut job = Job { request, at: 0, begun: !waits, replies: Vec::new(), told: false };
         if job.request.steps.is_empty() {
@@ -313,7 +312,7 @@ impl World {
 
     /// Background work that has waited for other background work.
     fn begin_next(&mut self, lane: Lane) {
-        if lane != Lane::Background || !self.shape.background_in_order {
+        if lane != Lane::Background {
             return;
         }
         let next = self.node.jobs.iter_mut().find(|(_, job)| job.request.lane == Lane::Background);

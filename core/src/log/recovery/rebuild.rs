@@ -56,8 +56,8 @@ impl Recovery {
         let sequence = match (self.walk.replaces, self.walk.last) {
             (Some(replaced), _) => replaced,
             (None, Some(last)) => last.next(),
-            (None, None) if self.walk.accepted.is_some() => self.layout.first().unwrap_or(SegmentSequence(1)),
-            (None, None) => SegmentSequence(1),
+            // Nothing in front of it counts: it begins the log.
+            (None, None) => self.state.log_floor.max(SegmentSequence(1)),
         };
         let header = SegmentHeader {
             sequence,
@@ -84,9 +84,11 @@ impl Recovery {
         let next = self.start(epoch, &mut tail, &mut data, turn);
 
         let mut steps = vec![];
-        self.set_aside(sequence, &mut steps);
-        self.keep_torn(torn_bytes, &mut steps);
+        // The report comes first: from here on it is the only proof that something was given up.
         self.report_loss(epoch, turn, &mut steps);
+        self.remove_untrue_checkpoints(&mut steps);
+        self.set_aside(epoch, sequence, &mut steps);
+        self.keep_torn(torn_bytes, &mut steps);
         let draft = FileName::SegmentDraft(sequence);
         steps.push(DiskStep::Create(draft));
         steps.push(DiskStep::Zero { file: draft, len: u64::from(writer.segment_bytes) });
@@ -182,13 +184,13 @@ impl Recovery {
     }
 
     /// Segments that an accepted loss gives up: kept, under another name.
-    fn set_aside(&self, sequence: SegmentSequence, steps: &mut Vec<DiskStep>) {
+    fn set_aside(&self, epoch: Epoch, sequence: SegmentSequence, steps: &mut Vec<DiskStep>) {
         if self.walk.accepted.is_none() {
             return;
         }
         // The newest first, each durably before the next: a crash in between leaves no hole that was not there.
         let mut lost: Vec<SegmentSequence> =
-            self.layout.sequences().filter(|lost| *lost >= sequence).collect();
+            self.layout.sequences().filter(|lost| *lost >= sequence || self.walk.last.is_none()).collect();
         lost.reverse();
         for lost in lost {
             let file = FileName::Segment(lost);
@@ -196,10 +198,25 @@ impl Recovery {
             steps.push(if unused {
                 DiskStep::Remove(file)
             } else {
-                DiskStep::Rename { from: file, to: FileName::Lost(lost) }
+                DiskStep::Rename { from: file, to: FileName::Lost(epoch, lost) }
             });
             steps.push(DiskStep::SyncDirectory);
         }
+    }
+
+    /// Checkpoints that know what an accepted loss gives up: gone before the log that ends in front of them is whole.
+    fn remove_untrue_checkpoints(&self, steps: &mut Vec<DiskStep>) {
+        if self.walk.accepted.is_none() {
+            return;
+        }
+        for entry in &self.files {
+            if let file @ FileName::Checkpoint(lsn) = entry.file
+                && !self.checkpoints.contains(&lsn)
+            {
+                steps.push(DiskStep::Remove(file));
+            }
+        }
+        steps.push(DiskStep::SyncDirectory);
     }
 
     fn keep_torn(&self, bytes: Option<Bytes>, steps: &mut Vec<DiskStep>) {
@@ -219,6 +236,7 @@ impl Recovery {
         steps.push(DiskStep::Create(file));
         steps.push(DiskStep::Write { file, position: 0, data: vec![Bytes::from(text.into_bytes())] });
         steps.push(DiskStep::Sync(file));
+        steps.push(DiskStep::SyncDirectory);
     }
 
     /// Drafts of earlier attempts, segments below the floor, and checkpoints that know more than the log or cannot be read.
@@ -231,7 +249,7 @@ impl Recovery {
                 FileName::Identity
                 | FileName::Segment(_)
                 | FileName::Torn(_)
-                | FileName::Lost(_)
+                | FileName::Lost(..)
                 | FileName::LossReport(_) => false,
             };
             if stale {
@@ -299,8 +317,11 @@ fn unproven_bytes(unproven: &Unproven, bytes: Bytes) -> Result<Bytes, Refusal> {
         ScannedRecord::Intact { .. } => true,
         ScannedRecord::Damaged(_) => false,
     });
-    if same_front && same_bodies && bytes.len() == unproven.group.header.padded_len() as usize {
-        Ok(bytes)
+    if same_front && same_bodies {
+        // The padding of a file that was cut is not there.
+        let mut whole = Vec::from(bytes);
+        whole.resize(unproven.group.header.padded_len() as usize, 0);
+        Ok(Bytes::from(whole))
     } else {
         Err(Refusal::Disk(DiskError {
             kind: DiskErrorKind::Damaged,
@@ -313,7 +334,7 @@ fn unproven_bytes(unproven: &Unproven, bytes: Bytes) -> Result<Bytes, Refusal> {
 fn loss_report(damage: &Damage, epoch: Epoch) -> String {
     format!(
         "Loss accepted by --accept-loss-from-lsn {}, beginning epoch {epoch}.\n{damage}Everything from that LSN on was \
-         given up. Offsets of every partition go on {LOSS_SKIP_OFFSETS} higher.\n",
-        damage.from
+         given up. Offsets of every partition, and producer ids, go on {LOSS_SKIP_OFFSETS} higher.\n",
+        damage.accept_from
     )
 }

@@ -76,6 +76,11 @@ impl Walk {
         self.known_lsn = self.known_lsn.max(lsn);
     }
 
+    /// The log went at least that far.
+    pub(super) fn known_lsn(&self) -> Lsn {
+        self.known_lsn
+    }
+
     pub(super) fn begin(&mut self, replay_from: Lsn, layout: &Layout) {
         self.replay_from = replay_from;
         self.known_lsn = self.known_lsn.max(replay_from);
@@ -97,10 +102,8 @@ impl Walk {
         self.link = link;
         if layout.first() != Some(first) {
             let oldest = layout.first().expect("there is one that was begun");
-            self.hurt(
-                header.first.min(replay_from),
-                format!("the header of {} is damaged", FileName::Segment(oldest)),
-            );
+            // What is in it is not known, so nothing that follows it can be placed.
+            self.hurt(Lsn(0), format!("the header of {} is damaged", FileName::Segment(oldest)));
         }
     }
 
@@ -136,7 +139,7 @@ impl Walk {
                     );
                 }
                 if self.damaged_from.is_none() && (self.last.is_none() || self.next == header.first) {
-                    let before = (self.last, self.link, self.last_kind);
+                    let before = (self.last, self.link);
                     self.link = *link;
                     self.last = Some(sequence);
                     let proven =
@@ -144,7 +147,7 @@ impl Walk {
                     let is_last = layout.begun_after(sequence).is_none();
                     if proven == 0 && is_last && self.damaged_from.is_none() {
                         // Its header may be in the page cache only. Nothing may be chained to it.
-                        (self.last, self.link, self.last_kind) = before;
+                        (self.last, self.link) = before;
                         self.replaces = Some(sequence);
                     }
                 } else {
@@ -183,7 +186,9 @@ impl Walk {
             self.next = group.header.upto();
             self.last_kind = Some(group.header.kind);
             self.epoch = self.epoch.max(group.header.epoch);
-            if target.is_none() && counted == scan.chained && group.header.kind == GroupKind::Data {
+            // Where the chain stops short of the next segment, a group may be there twice: here, and as the copy that is damaged.
+            let stops = target.is_none_or(|(first, _)| group.header.upto() < first);
+            if stops && counted == scan.chained && group.header.kind == GroupKind::Data {
                 self.unproven = Some(Unproven { segment: sequence, group: group.clone() });
                 break;
             }
@@ -197,10 +202,13 @@ impl Walk {
                 let beyond = first;
                 self.intact_from = Some(self.intact_from.map_or(beyond, |known| known.min(beyond)));
             }
-            Some((_, link)) if self.link != link => turn.tell(Notice::warn(format!(
-                "{file}: a group without records is damaged near byte {}; no record is",
-                scan.end
-            ))),
+            // A segment between the two is missing: told at the end.
+            Some((_, link)) if self.link != link && layout.get(sequence.next()).is_some() => {
+                turn.tell(Notice::warn(format!(
+                    "{file}: a group without records is damaged near byte {}; no record is",
+                    scan.end
+                )))
+            }
             Some(_) => {}
             None => self.absorb_last(sequence, scan, made_bytes),
         }
@@ -320,7 +328,14 @@ impl Walk {
     }
 
     /// Everything has been scanned: what do the other witnesses say?
-    pub(super) fn conclude(&mut self, layout: &Layout, state: &mut State, identity_epoch: Option<Epoch>) {
+    pub(super) fn conclude(
+        &mut self,
+        layout: &Layout,
+        state: &mut State,
+        identity_epoch: Option<Epoch>,
+        reported_epoch: Option<Epoch>,
+        turn: &mut Turn<'_>,
+    ) {
         self.epoch = self.epoch.max(state.epoch);
         let floor = state.log_floor.max(self.unproven_floor()).max(SegmentSequence(1));
         if let Some(first) = layout.first().filter(|first| *first > floor) {
@@ -335,6 +350,14 @@ impl Walk {
             self.damaged_from = Some(Lsn(0));
         }
         for hole in layout.holes() {
+            if self.damaged_from.is_none() && self.last.or(self.replaces).is_some_and(|last| hole < last) {
+                // The chain went over it. After a crash loop, all that a segment holds may have been copied on.
+                turn.tell(Notice::warn(format!(
+                    "{} is missing; every record it held is in the segments around it",
+                    FileName::Segment(hole)
+                )));
+                continue;
+            }
             self.hurt(self.next, format!("{} is missing", FileName::Segment(hole)));
         }
         if self.damaged_from.is_none() {
@@ -347,6 +370,17 @@ impl Walk {
             );
         }
         let started = self.unproven_epoch().max(self.epoch);
+        if let Some(reported) = reported_epoch
+            && reported > started
+        {
+            self.hurt(
+                self.next,
+                format!(
+                    "{} says that a loss was being accepted, and that did not come to its end",
+                    FileName::LossReport(reported)
+                ),
+            );
+        }
         if let Some(served) = identity_epoch
             && served > started
         {
@@ -418,7 +452,7 @@ impl Walk {
         for partition in state.partitions() {
             let name = state.topic(partition.topic).map_or("?", |topic| topic.name());
             let resumes = self.resumes.get(&partition.id).copied();
-            // A checkpoint from behind the damage knows more than could be read.
+            // A checkpoint from behind the damage, if the walk began with one, knows more than could be read.
             let read_upto = match partition.batches.last() {
                 _ if self.replay_from <= from => partition.log_end,
                 Some(last) => last.last_offset().plus(1),
@@ -438,6 +472,7 @@ impl Walk {
         }
         Some(Damage {
             from,
+            accept_from: from,
             upto: self.intact_from.filter(|upto| *upto > from),
             causes: self.causes.clone(),
             partitions,
@@ -449,6 +484,10 @@ impl Walk {
     /// The operator gives up what is damaged and everything behind it.
     pub(super) fn accept(&mut self, damage: Damage) {
         self.torn = None;
+        if self.last.is_none() && self.replaces.is_none() {
+            // Nothing was read: what remains is what the checkpoint knows, or nothing at all.
+            self.next = damage.accept_from;
+        }
         self.accepted = Some(damage);
     }
 

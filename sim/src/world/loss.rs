@@ -1,0 +1,170 @@
+//! What an operator gives up is given up, and nothing else: after an accepted loss the broker serves a prefix of each partition,
+//! says so in a report, gives no lost offset and no producer id out again, and does not need to be told twice.
+
+use evenkeel_core::{
+    Config,
+    log::Refusal,
+    port::{Disk, Fault, FileName, Request, Response},
+    units::Lsn,
+};
+
+use crate::{
+    batch,
+    disk::{Loss, SimDisk},
+    ledger::{Ledger, OpNumber, PartitionKey},
+    probe::{Ended, Probe},
+    reading::Reading,
+    violation::{Verdict, broken},
+    world::{World, oracle},
+};
+
+/// More than a run uses.
+const STRANGER: OpNumber = OpNumber(1 << 40);
+
+impl World {
+    /// `excused`: what was promised, but for the group that nothing on the disk proves.
+    pub(super) fn check_accepted_loss(&mut self, image: &SimDisk, excused: &Ledger) -> Verdict {
+        // Everything is written back first. Damage in one copy of a group while the other is in the cache alone, and the
+        // power fails: that is one fault more than is promised anything for.
+        let image = &image.after(&Loss::Nothing, &mut self.oracle);
+        let refused = Probe::boot(&self.shape.config, self.oracle.bits(), image.clone());
+        let Some(Ended::Halted(Fault::Refused(Refusal::Damage(damage)))) = refused.ended() else {
+            return Ok(());
+        };
+        self.mark("loss accepted");
+        let config = Config { accept_loss_from: Some(damage.accept_from), ..self.shape.config.clone() };
+        let straight = Probe::boot(&config, self.oracle.bits(), image.clone());
+        served(&straight, "a loss is named and not accepted")?;
+        check_no_lies(&self.ledger, &straight)?;
+
+        // Once accepted, it need not be named again.
+        let loss = Loss::draw(&mut self.oracle);
+        let left = straight.disk().after(&loss, &mut self.oracle);
+        let again = Probe::boot(&self.shape.config, self.oracle.bits(), left);
+        served(&again, "a loss was accepted, and the next start without it is refused")?;
+        check_no_lies(&self.ledger, &again)?;
+
+        // A crash while it is accepted: the operator does the same again, or is told that it is done.
+        let steps = self.oracle.magnitude(1, 60);
+        let crashed = Probe::boot_for(&config, self.oracle.bits(), image.clone(), steps);
+        let loss = Loss::draw(&mut self.oracle);
+        let left = crashed.disk().after(&loss, &mut self.oracle);
+        let again = self.accept(&left, damage.accept_from);
+        served(&again, &format!("a loss was being accepted, crashed after {steps} steps"))?;
+        if is_reported(&again) {
+            return check_no_lies(&self.ledger, &again);
+        }
+        // What looked damaged was never synced, and went with the power: then nothing is lost.
+        oracle::holds(&self.ledger, &mut again.clone())
+            .or_else(|_| oracle::holds(excused, &mut again.clone()))
+    }
+
+    /// What an operator does who wants to go on: names the loss; if it is another one by now, that; if there is none, none.
+    fn accept(&mut self, image: &SimDisk, from: Lsn) -> Probe {
+        let mut config = Config { accept_loss_from: Some(from), ..self.shape.config.clone() };
+        loop {
+            let probe = Probe::boot(&config, self.oracle.bits(), image.clone());
+            match probe.ended() {
+                Some(Ended::Halted(Fault::Refused(Refusal::LossNotNamed { damage, .. })))
+                    if config.accept_loss_from.is_some() && *damage != config.accept_loss_from =>
+                {
+                    self.mark("loss named once more");
+                    config.accept_loss_from = *damage;
+                }
+                Some(_) | None => return probe,
+            }
+        }
+    }
+}
+
+fn served(probe: &Probe, what: &str) -> Verdict {
+    match probe.ended() {
+        Some(ended) => broken("loss-not-accepted", format!("{what}: {}", ended.words())),
+        None if probe.serves() => Ok(()),
+        None => broken("stuck", format!("{what}: the start comes to no end")),
+    }
+}
+
+fn is_reported(probe: &Probe) -> bool {
+    let files = probe.disk().list().unwrap_or_default();
+    files.iter().any(|entry| matches!(entry.file, FileName::LossReport(_)))
+}
+
+/// Asks a copy: the questions leave traces.
+fn check_no_lies(ledger: &Ledger, probe: &Probe) -> Verdict {
+    let probe = &mut probe.clone();
+    if !is_reported(probe) {
+        return broken("silent-loss", "a loss was accepted and no report says so");
+    }
+    let reading = probe.read_all()?;
+    for key in reading.partitions.keys() {
+        check_prefix(ledger, &reading, *key)?;
+        check_goes_on(ledger, probe, *key)?;
+    }
+    match reading.producer_id {
+        Some(id) if ledger.producer_ids.contains(&id) => {
+            broken("reissued-producer-id", format!("after an accepted loss {id} is given out again"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What is there is what was promised, up to the first that is not.
+fn check_prefix(ledger: &Ledger, reading: &Reading, key: PartitionKey) -> Verdict {
+    let (Some(found), Some(book)) = (reading.partitions.get(&key), ledger.partitions.get(&key)) else {
+        return Ok(());
+    };
+    let mut end = found.log_start;
+    for batch in &found.batches {
+        let base = batch.header.base_offset.0;
+        let known = batch.op.and_then(|number| ledger.op(number));
+        let intact =
+            known.is_some_and(|op| op.key == key && ledger.is_intact(op, &batch.header, &batch.records));
+        let fact = book.facts.get(&base).map(|(number, _)| *number);
+        if !intact || fact.is_some_and(|fact| batch.op != Some(fact)) {
+            return broken("phantom", format!("after an accepted loss {key:?} has {:?} at {base}", batch.op));
+        }
+        if base != end {
+            return broken(
+                "inconsistent-offsets",
+                format!("after an accepted loss {key:?} jumps from {end} to {base}"),
+            );
+        }
+        end = batch.header.last_offset().0 + 1;
+    }
+    if found.high_watermark < book.high_watermark {
+        return broken(
+            "nonmonotonic",
+            format!(
+                "after an accepted loss {key:?} ends at {}, {} was told",
+                found.high_watermark, book.high_watermark
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// A new record does not get an offset that somebody knows for another one.
+fn check_goes_on(ledger: &Ledger, probe: &mut Probe, key: PartitionKey) -> Verdict {
+    let known = ledger.partitions.get(&key).and_then(|book| book.facts.keys().last().copied()).unwrap_or(-1);
+    let request = crate::client::produce_one(key, batch::make(STRANGER, 1, 10, None));
+    match probe.ask(13, Request::Produce(request)) {
+        Some(Response::Produce(answer)) => {
+            let told = &answer.responses[0].partition_responses[0];
+            if told.error_code != 0 {
+                return broken(
+                    "stuck",
+                    format!("after an accepted loss {key:?} refuses: {}", told.error_code),
+                );
+            }
+            if told.base_offset <= known {
+                return broken(
+                    "inconsistent-offsets",
+                    format!("after an accepted loss {key:?} gives out offset {} again", told.base_offset),
+                );
+            }
+            Ok(())
+        }
+        other => broken("stuck", format!("after an accepted loss {key:?} answers {other:?}")),
+    }
+}
