@@ -21,6 +21,7 @@ use tokio::{
 use crate::{
     driver::{Driver, Mail},
     frames::{Budget, Ended, FrameReader},
+    shards::Seat,
 };
 
 /// Slices handed to one write.
@@ -60,6 +61,7 @@ impl From<io::Error> for End {
 
 struct Connection<S> {
     stream: S,
+    seat: Seat,
     driver: Arc<Driver>,
     id: ConnId,
     mailbox: mpsc::UnboundedReceiver<Mail>,
@@ -91,6 +93,7 @@ impl Drop for GoneOnPanic {
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     peer: SocketAddr,
+    seat: Seat,
     driver: Arc<Driver>,
     bounds: Bounds,
     stopping: watch::Receiver<bool>,
@@ -102,6 +105,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let memory = VecDeque::new();
     let mut connection = Connection {
         stream,
+        seat,
         driver: Arc::clone(&driver),
         id,
         mailbox,
@@ -181,7 +185,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn bring(&self, inbound: Inbound) {
         let Inbound { tag, version, request } = inbound;
-        self.driver.bring(Event::Client(self.id, ClientEvent::Request { tag, version, request }));
+        let event = Event::Client(self.id, ClientEvent::Request { tag, version, request });
+        self.driver.bring(event, self.seat.is_alone());
     }
 
     /// Writes every answer whose turn it is.

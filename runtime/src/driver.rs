@@ -4,9 +4,8 @@
 //! carries out the effects itself; if it is not, it goes on, for whoever holds the brain looks into the queue again
 //! after letting go. So a produce crosses threads twice: from its connection to the log thread and back.
 //!
-//! And when the log write is the only thing a turn asks for, nobody else is waiting for this thread: a connection then
-//! carries it out itself, and a single client's produce crosses no thread at all. At most one thread is in a log write at
-//! a time, and the runtime has one more than the machine has cores.
+//! And when the log write is the only thing a turn asks for, and the connection is the only one on its thread, nobody else is
+//! waiting for this thread: the connection then carries it out itself, and its produce crosses no thread at all.
 //!
 //! No event is left lying. Bringer B: locks the queue and adds, then tries the brain. Holder H: lets go of the brain, then
 //! locks the queue and looks. The queue is a lock, so one of the two came first: (1) B added before H looked: H sees the
@@ -112,7 +111,7 @@ impl Driver {
 
     /// Asks for an orderly stop.
     pub fn stop(self: &Arc<Self>) {
-        self.bring(Event::Stop);
+        self.bring(Event::Stop, false);
     }
 
     /// A new connection: its id, and what comes for it.
@@ -126,7 +125,7 @@ impl Driver {
     /// The connection is gone.
     pub fn disconnect(self: &Arc<Self>, id: ConnId) {
         locked(&self.connections).remove(&id);
-        self.bring(Event::Client(id, ClientEvent::Closed));
+        self.bring(Event::Client(id, ClientEvent::Closed), false);
     }
 
     /// As [`Driver::disconnect`], from a task that panics: the driver task does the rest, since nothing that runs the brain
@@ -137,10 +136,11 @@ impl Driver {
         self.wake.notify_one();
     }
 
-    /// Brings an event, and runs the brain if it is free. May write to the log before it returns.
-    pub fn bring(self: &Arc<Self>, event: Event) {
+    /// Brings an event, and runs the brain if it is free. Writes to the log before it returns, if it `may_write` and that is
+    /// all there is to do: only if nobody else waits for this thread.
+    pub fn bring(self: &Arc<Self>, event: Event, may_write: bool) {
         locked(&self.queue).push(event);
-        while let Some((op, request)) = self.pump(ROUNDS, true) {
+        while let Some((op, request)) = self.pump(ROUNDS, may_write) {
             match self.lanes.perform_here(request) {
                 Ok(result) => locked(&self.queue).push(Event::Disk(op, result)),
                 Err(request) => return self.submit(op, request),

@@ -1,7 +1,7 @@
 //! evenkeel's runtime: sockets, files, timers and the command line around [`evenkeel_core`]. It decides nothing.
 //!
 //! [`settings`]: what an operator may say. [`server`]: from a start to a stop. [`driver`]: the brain and who runs it.
-//! [`connection`]: one client. [`lanes`]: disk work on threads, or on simulated tasks. [`disk`]: real files.
+//! [`connection`]: one client. [`shards`]: the threads they live on. [`lanes`]: disk work on threads, or on simulated tasks. [`disk`]: real files.
 
 mod bug;
 pub mod connection;
@@ -11,3 +11,4 @@ pub mod frames;
 pub mod lanes;
 pub mod server;
 pub mod settings;
+pub mod shards;

@@ -12,6 +12,7 @@ use evenkeel::{
     lanes::Threads,
     server::{self, Ended},
     settings::{Command, CommandLine, Serve},
+    shards::Shards,
 };
 use evenkeel_core::port::{Disk, Fault};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -42,13 +43,11 @@ fn main() -> ExitCode {
         .with_writer(stderr)
         .init();
     settings.max_connections = connections_allowed(settings.max_connections);
-    // One may be in a log write; the others serve.
-    let threads = 1 + std::thread::available_parallelism().map_or(1, usize::from);
-    let runtime =
-        match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return unusable(&format!("cannot start threads: {error}")),
-        };
+    // Accepts, keeps the time and hears signals. Connections have threads of their own.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return unusable(&format!("cannot wait for events: {error}")),
+    };
     let code = runtime.block_on(serve(&settings));
     // Whatever is still under way is not needed any more: everything promised is durable. Dropping would wait for a thread
     // that is stuck in a disk.
@@ -114,11 +113,15 @@ async fn serve(settings: &Serve) -> ExitCode {
         Ok(lanes) => Box::new(lanes),
         Err(error) => return unusable(&format!("cannot start threads: {error}")),
     };
+    let shards = match shards() {
+        Ok(shards) => shards,
+        Err(error) => return unusable(&format!("cannot start threads: {error}")),
+    };
     let stop = match stop_signals() {
         Ok(stop) => stop,
         Err(error) => return unusable(&format!("cannot listen for signals: {error}")),
     };
-    match server::serve(listener, config, settings.serving(), rand::random(), lanes, stop).await {
+    match server::serve(listener, config, settings.serving(), rand::random(), lanes, shards, stop).await {
         Ended::Stopped => ExitCode::SUCCESS,
         Ended::Halted(Fault::Refused(refusal)) => {
             tracing::error!("{refusal}");
@@ -132,6 +135,16 @@ async fn serve(settings: &Serve) -> ExitCode {
             ExitCode::from(HALTED)
         }
     }
+}
+
+#[cfg(madsim)]
+fn shards() -> std::io::Result<Shards> {
+    Ok(Shards::default())
+}
+
+#[cfg(not(madsim))]
+fn shards() -> std::io::Result<Shards> {
+    Shards::start()
 }
 
 /// A simulation calls `server::serve` and stops it by itself; in its world there are no signals.

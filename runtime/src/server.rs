@@ -13,6 +13,7 @@ use crate::{
     driver::{Driver, Phase},
     frames::Budget,
     lanes::Lanes,
+    shards::Shards,
 };
 
 /// What a server needs beside the brain's configuration.
@@ -61,6 +62,7 @@ pub async fn serve(
     serving: Serving,
     seed: u64,
     lanes: Box<dyn Lanes>,
+    shards: Shards,
     stop: impl Future<Output = ()>,
 ) -> Ended {
     let advertised = format!("{}:{}", config.advertised_host, config.advertised_port);
@@ -88,7 +90,7 @@ pub async fn serve(
     // Each connection holds a sender; the receiver ends when the last one is gone.
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
     let ended = {
-        let accepting = accept(&listener, &driver, &serving, &stopping, alive);
+        let accepting = accept(&listener, &driver, &serving, &shards, &stopping, alive);
         tokio::pin!(accepting);
         tokio::select! {
             biased;
@@ -128,6 +130,7 @@ async fn accept(
     listener: &TcpListener,
     driver: &Arc<Driver>,
     serving: &Serving,
+    shards: &Shards,
     stopping: &watch::Sender<bool>,
     alive: mpsc::Sender<()>,
 ) -> Never {
@@ -169,9 +172,12 @@ async fn accept(
         };
         let (driver, bounds, alive) = (Arc::clone(driver), bounds.clone(), alive.clone());
         let stopping = stopping.subscribe();
-        tokio::spawn(async move {
-            connection::serve(stream, peer, driver, bounds, stopping).await;
+        let seated = shards.seat(stream, move |stream, seat| async move {
+            connection::serve(stream, peer, seat, driver, bounds, stopping).await;
             drop((place, alive));
         });
+        if let Err(error) = seated {
+            tracing::warn!("connection from {peer} cannot be served: {error}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use evenkeel::{
     lanes::Tasks,
     server::{self, Ended, Serving},
+    shards::Shards,
 };
 use evenkeel_core::{
     Config,
@@ -66,7 +67,9 @@ async fn broker(machine: Arc<Mutex<Machine>>, seed: u64) {
     let disk: Arc<dyn Disk> = disk;
     let lanes = Box::new(Tasks::start(&disk, Duration::from_micros(200)));
     let stop = std::future::pending();
-    match server::serve(listener, config(), Serving::default(), seed + starts, lanes, stop).await {
+    match server::serve(listener, config(), Serving::default(), seed + starts, lanes, Shards::default(), stop)
+        .await
+    {
         Ended::Halted(Fault::Refused(refusal)) => panic!("seed {seed}: {refusal}"),
         ended @ (Ended::Halted(Fault::LogWrite(_)) | Ended::Stopped) => {
             panic!("seed {seed}: {ended:?} without a reason")

@@ -62,6 +62,7 @@ fn connection(
     let bounds = bounds(progress);
     let connection = Connection {
         stream: ours,
+        seat: Seat::default(),
         driver,
         id: ConnId(7),
         mailbox,

@@ -41,8 +41,8 @@ async fn no_event_is_left_lying() {
                 let (id, mut mailbox) = driver.connect();
                 for at in 0..100u64 {
                     let request = Box::new(create(&format!("t-{task}-{at}")));
-                    driver
-                        .bring(Event::Client(id, ClientEvent::Request { tag: Tag(at), version: 7, request }));
+                    let event = ClientEvent::Request { tag: Tag(at), version: 7, request };
+                    driver.bring(Event::Client(id, event), task % 2 == 0);
                     // One at a time: a lost wake-up would be waited for for ever.
                     let mail = tokio::time::timeout(Duration::from_secs(30), mailbox.recv()).await;
                     assert!(
