@@ -23,10 +23,11 @@
 //!
 //! What the chain's last group holds may be in the page cache only (a killed process, or a failed sync before it), and
 //! a sync proves nothing about pages that an earlier sync failed on. So recovery never appends to an old segment and never
-//! rewrites a sector: it copies that last group into a new segment under a draft name, syncs it, renames it into the log, syncs
-//! the directory, and only then serves. Crashed anywhere on the way, the next recovery finds the old log as it was, or
-//! the new one whole. Every older group has a younger one, which was issued only after its sync had succeeded. The same holds
-//! for the header of a segment: one with no group that a younger one proves is not built upon but written anew, under its number.
+//! rewrites a sector: it copies that last group into a new segment under a draft name, syncs it, syncs the directory for the
+//! names that it builds upon, renames it into the log, syncs the directory again, and only then serves. Crashed anywhere on the
+//! way, the next recovery finds the old log as it was, or the new one whole. Every older group has a younger one, which was issued
+//! only after its sync had succeeded. The same holds for the header of a segment: one with no group that a younger one proves is
+//! not built upon but written anew, under its number.
 
 mod layout;
 mod rebuild;

@@ -55,6 +55,25 @@ fn a_crash_between_any_two_steps_of_recovery_changes_nothing() {
     }
 }
 
+/// 1. A recovery renames its segment into the log and is killed before it syncs the directory. 2. The next one builds upon that
+/// segment, and renames its own behind it. 3. The power fails: the second rename is on the disk, the first is not.
+#[test]
+fn a_name_that_a_killed_recovery_gave_is_durable_before_the_next_recovery_builds_upon_it() {
+    let (disk, all) = killed();
+    let mut lost = 0;
+    for first in 0..16 {
+        let once = crash_after(&disk, &small(), first).0;
+        for second in 0..16 {
+            let twice = crash_after(&once, &small(), second).0;
+            for left in (0..).map_while(|at| twice.clone().lose_rename(at)) {
+                lost += 1;
+                same_as(&mut Rig::on(left, small()), &all);
+            }
+        }
+    }
+    assert!(lost > 20, "{lost} renames were lost");
+}
+
 #[test]
 fn a_torn_last_group_is_cut_counted_and_kept() {
     let (disk, mut all) = killed();

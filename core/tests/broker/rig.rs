@@ -35,11 +35,18 @@ pub(crate) struct Memory {
     files: Mutex<BTreeMap<FileName, Vec<u8>>>,
     /// While set, no file grows.
     pub(crate) full: Mutex<bool>,
+    /// Renames since the directory was synced: from, to, and what had that name before.
+    renamed: Mutex<Vec<(FileName, FileName, Option<Vec<u8>>)>>,
 }
 
 impl Clone for Memory {
     fn clone(&self) -> Memory {
-        Memory { files: Mutex::new(self.with(|files| files.clone())), full: Mutex::new(false) }
+        let renamed = self.renamed.lock().expect("no test panics with it").clone();
+        Memory {
+            files: Mutex::new(self.with(|files| files.clone())),
+            full: Mutex::new(false),
+            renamed: Mutex::new(renamed),
+        }
     }
 }
 
@@ -54,6 +61,18 @@ impl Memory {
 
     pub(crate) fn fill(&self, full: bool) {
         *self.full.lock().expect("no test panics with it") = full;
+    }
+
+    /// The power fails, and one rename is lost. `None`: so many are not open.
+    pub(crate) fn lose_rename(mut self, at: usize) -> Option<Memory> {
+        let renamed = std::mem::take(self.renamed.get_mut().expect("no test panics with it"));
+        let (from, to, before) = renamed.into_iter().nth(at)?;
+        self.with(|files| {
+            let moved = files.remove(&to).expect("nothing was done to it since");
+            files.insert(from, moved);
+            files.extend(before.map(|bytes| (to, bytes)));
+        });
+        Some(self)
     }
 
     pub(crate) fn names(&self) -> Vec<FileName> {
@@ -109,14 +128,16 @@ impl Disk for Memory {
         Ok(())
     }
     fn sync_directory(&self) -> Result<(), DiskError> {
+        self.renamed.lock().expect("no test panics with it").clear();
         Ok(())
     }
     fn rename(&self, from: FileName, to: FileName) -> Result<(), DiskError> {
-        self.with(|files| {
+        let before = self.with(|files| {
             let bytes = files.remove(&from).ok_or_else(|| not_found(from))?;
-            files.insert(to, bytes);
-            Ok(())
-        })
+            Ok(files.insert(to, bytes))
+        })?;
+        self.renamed.lock().expect("no test panics with it").push((from, to, before));
+        Ok(())
     }
     fn remove(&self, file: FileName) -> Result<(), DiskError> {
         self.with(|files| files.remove(&file));

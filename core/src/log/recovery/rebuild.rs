@@ -94,6 +94,9 @@ impl Recovery {
         steps.push(DiskStep::Zero { file: draft, len: u64::from(writer.segment_bytes) });
         steps.push(DiskStep::Write { file: draft, position: 0, data });
         steps.push(DiskStep::Sync(draft));
+        // The segment in front may be the work of a recovery that was killed before its last sync: its name must not be younger
+        // than the link to it.
+        steps.push(DiskStep::SyncDirectory);
         steps.push(DiskStep::Rename { from: draft, to: FileName::Segment(sequence) });
         steps.push(DiskStep::SyncDirectory);
         self.remove_leftovers(sequence, &mut steps);
