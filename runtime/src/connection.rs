@@ -14,7 +14,7 @@ use evenkeel_core::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    sync::{OwnedSemaphorePermit, mpsc, watch},
+    sync::{OwnedSemaphorePermit, mpsc},
     time::{Instant, timeout},
 };
 
@@ -22,6 +22,7 @@ use crate::{
     driver::{Driver, Mail},
     frames::{Budget, Ended, FrameReader},
     shards::Seat,
+    signal::Signal,
 };
 
 /// Slices handed to one write.
@@ -70,7 +71,7 @@ struct Connection<S> {
     /// Memory of the requests on their way, oldest first.
     memory: VecDeque<OwnedSemaphorePermit>,
     bounds: Bounds,
-    stopping: watch::Receiver<bool>,
+    stopping: Arc<Signal<bool>>,
 }
 
 fn refused() -> End {
@@ -96,7 +97,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     seat: Seat,
     driver: Arc<Driver>,
     bounds: Bounds,
-    stopping: watch::Receiver<bool>,
+    stopping: Arc<Signal<bool>>,
 ) {
     let (id, mailbox) = driver.connect();
     let _gone = GoneOnPanic(Arc::clone(&driver), id);
@@ -130,10 +131,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Err(end) = self.write_answers().await {
                 return end;
             }
-            if *self.stopping.borrow() && self.session.in_flight() == 0 {
+            if self.stopping.get() && self.session.in_flight() == 0 {
                 return End::Stopping;
             }
-            let reading = self.session.in_flight() < REQUESTS_IN_FLIGHT_MAX && !*self.stopping.borrow();
+            let reading = self.session.in_flight() < REQUESTS_IN_FLIGHT_MAX && !self.stopping.get();
             if !reading {
                 self.reader.excuse();
             }
@@ -171,8 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         return End::Because(format!("a request of {len} bytes is larger than --request-memory"));
                     }
                 },
-                // A sender that is gone means that the broker stops, too.
-                _ = self.stopping.changed(), if !*self.stopping.borrow() => {}
+                _ = self.stopping.wait_for(|stopping| *stopping), if !self.stopping.get() => {}
                 () = wait => {
                     // A frame may have begun since; then the reader has the time.
                     if !self.reader.is_in_frame() {

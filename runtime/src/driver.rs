@@ -26,9 +26,9 @@ use evenkeel_core::{
     port::{DiskRequest, DiskResult, Fault, Lane, Level, Response},
     units::{ConnId, Instant, OpId, Tag, Timestamp},
 };
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 
-use crate::{bug::AbortOnPanic, lanes::Lanes};
+use crate::{bug::AbortOnPanic, lanes::Lanes, signal::Signal};
 
 /// Turns in a row that a bringer runs before it leaves the rest to the driver task.
 const ROUNDS: usize = 8;
@@ -70,7 +70,7 @@ pub struct Driver {
     lanes: Box<dyn Lanes>,
     connections: Mutex<BTreeMap<ConnId, mpsc::UnboundedSender<Mail>>>,
     next_connection: AtomicU64,
-    phase: watch::Sender<Phase>,
+    phase: Signal<Phase>,
     wake: Notify,
     /// When the driver task will wake by itself, in microseconds since `origin`.
     armed: AtomicU64,
@@ -93,7 +93,7 @@ impl Driver {
             lanes,
             connections: Mutex::new(BTreeMap::new()),
             next_connection: AtomicU64::new(0),
-            phase: watch::channel(Phase::Starting).0,
+            phase: Signal::new(Phase::Starting),
             wake: Notify::new(),
             armed: AtomicU64::new(NEVER),
             origin: tokio::time::Instant::now(),
@@ -105,8 +105,8 @@ impl Driver {
 
     /// Where the broker stands, and a way to wait for it to move.
     #[must_use]
-    pub fn phase(&self) -> watch::Receiver<Phase> {
-        self.phase.subscribe()
+    pub fn phase(&self) -> &Signal<Phase> {
+        &self.phase
     }
 
     /// Asks for an orderly stop.
@@ -271,13 +271,12 @@ impl Driver {
     }
 
     fn move_to(&self, phase: Phase) {
-        self.phase.send_replace(phase);
+        self.phase.set(phase);
     }
 }
 
 /// The driver task: runs the brain when its deadline has come, or when there is more to do than a bringer should.
 async fn keep_time(driver: Arc<Driver>) {
-    let mut phase = driver.phase();
     loop {
         let armed = driver.armed.load(Ordering::Acquire);
         let until = async {
@@ -289,10 +288,7 @@ async fn keep_time(driver: Arc<Driver>) {
         };
         tokio::select! {
             biased;
-            ended = phase.wait_for(|phase| matches!(phase, Phase::Stopped | Phase::Halted(_))) => {
-                drop(ended);
-                return;
-            }
+            _ = driver.phase.wait_for(|phase| matches!(phase, Phase::Stopped | Phase::Halted(_))) => return,
             () = driver.wake.notified() => { driver.pump(ROUNDS, false); }
             () = until => driver.run_timers(),
         }

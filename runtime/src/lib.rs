@@ -12,3 +12,4 @@ pub mod lanes;
 pub mod server;
 pub mod settings;
 pub mod shards;
+pub mod signal;

@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use evenkeel_core::{Config, port::Fault};
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, mpsc, watch},
+    sync::{Semaphore, mpsc},
 };
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     frames::Budget,
     lanes::Lanes,
     shards::Shards,
+    signal::Signal,
 };
 
 /// What a server needs beside the brain's configuration.
@@ -67,26 +68,26 @@ pub async fn serve(
 ) -> Ended {
     let advertised = format!("{}:{}", config.advertised_host, config.advertised_port);
     let driver = Driver::start(config, seed, lanes);
-    let mut phase = driver.phase();
+    let phase = driver.phase();
     tokio::pin!(stop);
     let stopped_early = tokio::select! {
         biased;
-        reached = phase.wait_for(|phase| *phase != Phase::Starting) => { drop(reached); false }
+        _ = phase.wait_for(|phase| *phase != Phase::Starting) => false,
         () = &mut stop => true,
     };
     if stopped_early {
         driver.stop();
-        return end_of(&mut phase).await;
+        return end_of(phase).await;
     }
-    if let Phase::Halted(fault) = &*phase.borrow() {
-        return Ended::Halted(fault.clone());
+    if let Phase::Halted(fault) = phase.get() {
+        return Ended::Halted(fault);
     }
     match listener.local_addr() {
         Ok(address) => tracing::info!("serving on {address}, advertised as {advertised}"),
         Err(error) => tracing::warn!("serving on an address that cannot be told: {error}"),
     }
 
-    let (stopping, _) = watch::channel(false);
+    let stopping = Arc::new(Signal::new(false));
     // Each connection holds a sender; the receiver ends when the last one is gone.
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
     let ended = {
@@ -94,17 +95,17 @@ pub async fn serve(
         tokio::pin!(accepting);
         tokio::select! {
             biased;
-            ended = end_of(&mut phase) => ended,
+            ended = end_of(phase) => ended,
             () = &mut stop => {
                 driver.stop();
-                end_of(&mut driver.phase()).await
+                end_of(phase).await
             }
             never = &mut accepting => match never {},
         }
     };
     if ended == Ended::Stopped {
         drop(listener);
-        stopping.send_replace(true);
+        stopping.set(true);
         if tokio::time::timeout(serving.shutdown_timeout, all_gone.recv()).await.is_err() {
             tracing::warn!(
                 "some clients did not take their last answers within {:?}",
@@ -116,10 +117,10 @@ pub async fn serve(
     ended
 }
 
-async fn end_of(phase: &mut watch::Receiver<Phase>) -> Ended {
+async fn end_of(phase: &Signal<Phase>) -> Ended {
     let reached = phase.wait_for(|phase| matches!(phase, Phase::Stopped | Phase::Halted(_))).await;
-    match &*reached.expect("the driver lives as long as we ask it") {
-        Phase::Halted(fault) => Ended::Halted(fault.clone()),
+    match reached {
+        Phase::Halted(fault) => Ended::Halted(fault),
         Phase::Starting | Phase::Serving | Phase::Stopped => Ended::Stopped,
     }
 }
@@ -131,7 +132,7 @@ async fn accept(
     driver: &Arc<Driver>,
     serving: &Serving,
     shards: &Shards,
-    stopping: &watch::Sender<bool>,
+    stopping: &Arc<Signal<bool>>,
     alive: mpsc::Sender<()>,
 ) -> Never {
     let places = Arc::new(Semaphore::new(serving.connections_max));
@@ -171,7 +172,7 @@ async fn accept(
             continue;
         };
         let (driver, bounds, alive) = (Arc::clone(driver), bounds.clone(), alive.clone());
-        let stopping = stopping.subscribe();
+        let stopping = Arc::clone(stopping);
         let seated = shards.seat(stream, move |stream, seat| async move {
             connection::serve(stream, peer, seat, driver, bounds, stopping).await;
             drop((place, alive));

@@ -55,8 +55,8 @@ fn a_crash_between_any_two_steps_of_recovery_changes_nothing() {
     }
 }
 
-/// 1. A recovery renames its segment into the log and is killed before it syncs the directory. 2. The next one builds upon that
-/// segment, and renames its own behind it. 3. The power fails: the second rename is on the disk, the first is not.
+// 1. A recovery renames its segment into the log and is killed before it syncs the directory. 2. The next one builds upon that
+// segment, and renames its own behind it. 3. The power fails: the second rename is on the disk, the first is not.
 #[test]
 fn a_name_that_a_killed_recovery_gave_is_durable_before_the_next_recovery_builds_upon_it() {
     let (disk, all) = killed();

@@ -29,14 +29,17 @@ use kafka_protocol::{
     protocol::StrBytes,
 };
 
+/// From, to, and what had that name before.
+type Renamed = (FileName, FileName, Option<Vec<u8>>);
+
 /// Files in memory. Writes are there at once; a crash is a clone.
 #[derive(Default)]
 pub(crate) struct Memory {
     files: Mutex<BTreeMap<FileName, Vec<u8>>>,
     /// While set, no file grows.
     pub(crate) full: Mutex<bool>,
-    /// Renames since the directory was synced: from, to, and what had that name before.
-    renamed: Mutex<Vec<(FileName, FileName, Option<Vec<u8>>)>>,
+    /// Renames since the directory was synced.
+    renamed: Mutex<Vec<Renamed>>,
 }
 
 impl Clone for Memory {

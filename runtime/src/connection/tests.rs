@@ -54,11 +54,11 @@ type Post = mpsc::UnboundedSender<Mail>;
 /// A connection, the client's end of it, its mailbox, and what tells it that the broker stops.
 fn connection(
     progress: Duration,
-) -> (Connection<tokio::io::DuplexStream>, tokio::io::DuplexStream, Post, watch::Sender<bool>) {
+) -> (Connection<tokio::io::DuplexStream>, tokio::io::DuplexStream, Post, Arc<Signal<bool>>) {
     let (ours, theirs) = tokio::io::duplex(64);
     let driver = Driver::start(evenkeel_core::Config::default(), 1, Box::new(Never));
     let (post, mailbox) = mpsc::unbounded_channel();
-    let (stop, stopping) = watch::channel(false);
+    let stop = Arc::new(Signal::new(false));
     let bounds = bounds(progress);
     let connection = Connection {
         stream: ours,
@@ -70,7 +70,7 @@ fn connection(
         reader: FrameReader::new(bounds.budget.clone(), progress),
         memory: VecDeque::new(),
         bounds,
-        stopping,
+        stopping: Arc::clone(&stop),
     };
     (connection, theirs, post, stop)
 }

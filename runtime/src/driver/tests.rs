@@ -10,7 +10,7 @@ fn config() -> Config {
 }
 
 async fn until(driver: &Arc<Driver>, wanted: Phase) {
-    driver.phase().wait_for(|phase| *phase == wanted).await.expect("the driver lives");
+    driver.phase().wait_for(|phase| *phase == wanted).await;
 }
 
 fn create(name: &str) -> evenkeel_core::port::Request {
@@ -110,8 +110,7 @@ async fn a_failed_log_write_halts() {
     let temporary = tempfile::tempdir().expect("a temporary directory");
     let disk: Arc<dyn Disk> = Arc::new(Failing(Files::open(temporary.path()).expect("opened")));
     let driver = Driver::start(config(), 1, Box::new(Threads::start(&disk).expect("threads")));
-    let mut phase = driver.phase();
+    let phase = driver.phase();
     // The marker is the first log write.
-    let halted = phase.wait_for(|phase| matches!(phase, Phase::Halted(Fault::LogWrite(_)))).await;
-    assert!(halted.is_ok());
+    phase.wait_for(|phase| matches!(phase, Phase::Halted(Fault::LogWrite(_)))).await;
 }

@@ -1,0 +1,154 @@
+//! What the simulator's clients ask and hear, as the bytes of Kafka's protocol.
+
+use bytes::{Bytes, BytesMut};
+use evenkeel_core::{
+    port::{
+        FetchAnswer, FetchedPartition, FetchedTopic, FoundOffset, ListOffsetsAnswer, ListedPartition,
+        ListedTopic, ProduceIntake, Request, Response,
+    },
+    units::{Offset, Timestamp, TopicId},
+};
+use kafka_protocol::{
+    messages::{
+        ApiKey, CreateTopicsResponse, DeleteTopicsResponse, FetchResponse, InitProducerIdResponse,
+        ListOffsetsResponse, MetadataResponse, ProduceRequest, ProduceResponse, RequestHeader,
+        ResponseHeader,
+        produce_request::{PartitionProduceData, TopicProduceData},
+    },
+    protocol::{Decodable, Encodable},
+};
+use uuid::Uuid;
+
+/// A question that was sent: what its answer is to be read as.
+#[derive(Clone, Copy)]
+pub(crate) struct Sent {
+    key: ApiKey,
+    version: i16,
+}
+
+/// A request as a frame, length in front.
+pub(crate) fn encode(correlation: i32, version: i16, request: &Request) -> (Sent, Bytes) {
+    let key = match request {
+        Request::Produce(_) => ApiKey::Produce,
+        Request::Fetch(_) => ApiKey::Fetch,
+        Request::ListOffsets(_) => ApiKey::ListOffsets,
+        Request::Metadata(_) => ApiKey::Metadata,
+        Request::CreateTopics(_) => ApiKey::CreateTopics,
+        Request::DeleteTopics(_) => ApiKey::DeleteTopics,
+        Request::InitProducerId(_) => ApiKey::InitProducerId,
+        Request::FindCoordinator(_) => ApiKey::FindCoordinator,
+        Request::DescribeCluster(_) => ApiKey::DescribeCluster,
+        Request::OffsetForLeaderEpoch(_) => ApiKey::OffsetForLeaderEpoch,
+    };
+    let mut frame = BytesMut::from(&[0u8; 4][..]);
+    let header = RequestHeader::default()
+        .with_request_api_key(key as i16)
+        .with_request_api_version(version)
+        .with_correlation_id(correlation);
+    header.encode(&mut frame, key.request_header_version(version)).expect("a valid header");
+    match request {
+        Request::Produce(intake) => produce(intake).encode(&mut frame, version),
+        Request::Fetch(request) => request.encode(&mut frame, version),
+        Request::ListOffsets(request) => request.encode(&mut frame, version),
+        Request::Metadata(request) => request.encode(&mut frame, version),
+        Request::CreateTopics(request) => request.encode(&mut frame, version),
+        Request::DeleteTopics(request) => request.encode(&mut frame, version),
+        Request::InitProducerId(request) => request.encode(&mut frame, version),
+        Request::FindCoordinator(request) => request.encode(&mut frame, version),
+        Request::DescribeCluster(request) => request.encode(&mut frame, version),
+        Request::OffsetForLeaderEpoch(request) => request.encode(&mut frame, version),
+    }
+    .expect("a valid request");
+    let len = i32::try_from(frame.len() - 4).expect("small");
+    frame[..4].copy_from_slice(&len.to_be_bytes());
+    (Sent { key, version }, frame.freeze())
+}
+
+fn produce(intake: &ProduceIntake) -> ProduceRequest {
+    let topics = intake.topics.iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|partition| {
+            let batch = partition.batch.as_ref().expect("clients send whole batches");
+            let bytes = [&batch.header.encode()[..], &batch.records].concat();
+            PartitionProduceData::default().with_index(partition.index).with_records(Some(Bytes::from(bytes)))
+        });
+        TopicProduceData::default()
+            .with_name(topic.name.clone())
+            .with_topic_id(Uuid::from_bytes(topic.id.0))
+            .with_partition_data(partitions.collect())
+    });
+    ProduceRequest::default()
+        .with_transactional_id(None)
+        .with_acks(intake.acks)
+        .with_timeout_ms(30_000)
+        .with_topic_data(topics.collect())
+}
+
+/// The correlation id of an answer, with which the question is found.
+pub(crate) fn correlation(frame: &Bytes) -> Option<i32> {
+    frame.first_chunk::<4>().map(|bytes| i32::from_be_bytes(*bytes))
+}
+
+/// An answer, its length taken off. `None`: not an answer to that question.
+pub(crate) fn decode(sent: Sent, mut frame: Bytes) -> Option<Response> {
+    let Sent { key, version } = sent;
+    let body = &mut frame;
+    ResponseHeader::decode(body, key.response_header_version(version)).ok()?;
+    let response = match key {
+        ApiKey::Produce => Response::Produce(ProduceResponse::decode(body, version).ok()?),
+        ApiKey::Fetch => Response::Fetch(fetched(FetchResponse::decode(body, version).ok()?)),
+        ApiKey::ListOffsets => {
+            Response::ListOffsets(listed(&ListOffsetsResponse::decode(body, version).ok()?))
+        }
+        ApiKey::Metadata => Response::Metadata(MetadataResponse::decode(body, version).ok()?),
+        ApiKey::CreateTopics => Response::CreateTopics(CreateTopicsResponse::decode(body, version).ok()?),
+        ApiKey::DeleteTopics => Response::DeleteTopics(DeleteTopicsResponse::decode(body, version).ok()?),
+        ApiKey::InitProducerId => {
+            Response::InitProducerId(InitProducerIdResponse::decode(body, version).ok()?)
+        }
+        other => panic!("no client asks {other:?}"),
+    };
+    frame.is_empty().then_some(response)
+}
+
+fn fetched(response: FetchResponse) -> FetchAnswer {
+    let topics = response.responses.into_iter().map(|topic| FetchedTopic {
+        name: topic.topic,
+        id: TopicId(*topic.topic_id.as_bytes()),
+        partitions: topic
+            .partitions
+            .into_iter()
+            .map(|partition| FetchedPartition {
+                index: partition.partition_index,
+                error_code: partition.error_code,
+                high_watermark: partition.high_watermark,
+                last_stable_offset: partition.last_stable_offset,
+                log_start_offset: partition.log_start_offset,
+                records: partition.records.into_iter().collect(),
+                ..FetchedPartition::default()
+            })
+            .collect(),
+    });
+    FetchAnswer { error_code: response.error_code, session_id: response.session_id, topics: topics.collect() }
+}
+
+fn listed(response: &ListOffsetsResponse) -> ListOffsetsAnswer {
+    let topics = response.topics.iter().map(|topic| ListedTopic {
+        name: topic.name.clone(),
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|partition| ListedPartition {
+                index: partition.partition_index,
+                found: match partition.error_code {
+                    0 => FoundOffset::At {
+                        timestamp: Timestamp(partition.timestamp),
+                        offset: Offset(partition.offset),
+                        leader_epoch: partition.leader_epoch,
+                    },
+                    error => FoundOffset::Error(error),
+                },
+            })
+            .collect(),
+    });
+    ListOffsetsAnswer { topics: topics.collect() }
+}
