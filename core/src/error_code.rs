@@ -25,6 +25,52 @@ pub const FETCH_SESSION_ID_NOT_FOUND: i16 = 70;
 pub const INVALID_FETCH_SESSION_EPOCH: i16 = 71;
 pub const FENCED_LEADER_EPOCH: i16 = 74;
 pub const UNKNOWN_LEADER_EPOCH: i16 = 75;
+pub const UNSUPPORTED_COMPRESSION_TYPE: i16 = 76;
+pub const INVALID_RECORD: i16 = 87;
 pub const UNKNOWN_TOPIC_ID: i16 = 100;
 pub const MISMATCHED_ENDPOINT_TYPE: i16 = 114;
 pub const UNSUPPORTED_ENDPOINT_TYPE: i16 = 115;
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::ResponseError;
+
+    use super::*;
+
+    #[test]
+    fn the_codes_are_those_of_the_protocol() {
+        let codes = [
+            (OFFSET_OUT_OF_RANGE, ResponseError::OffsetOutOfRange),
+            (CORRUPT_MESSAGE, ResponseError::CorruptMessage),
+            (UNKNOWN_TOPIC_OR_PARTITION, ResponseError::UnknownTopicOrPartition),
+            (MESSAGE_TOO_LARGE, ResponseError::MessageTooLarge),
+            (INVALID_TOPIC_EXCEPTION, ResponseError::InvalidTopicException),
+            (INVALID_REQUIRED_ACKS, ResponseError::InvalidRequiredAcks),
+            (INVALID_TIMESTAMP, ResponseError::InvalidTimestamp),
+            (UNSUPPORTED_VERSION, ResponseError::UnsupportedVersion),
+            (TOPIC_ALREADY_EXISTS, ResponseError::TopicAlreadyExists),
+            (INVALID_PARTITIONS, ResponseError::InvalidPartitions),
+            (INVALID_REPLICATION_FACTOR, ResponseError::InvalidReplicationFactor),
+            (INVALID_REPLICA_ASSIGNMENT, ResponseError::InvalidReplicaAssignment),
+            (INVALID_CONFIG, ResponseError::InvalidConfig),
+            (INVALID_REQUEST, ResponseError::InvalidRequest),
+            (POLICY_VIOLATION, ResponseError::PolicyViolation),
+            (OUT_OF_ORDER_SEQUENCE_NUMBER, ResponseError::OutOfOrderSequenceNumber),
+            (INVALID_PRODUCER_EPOCH, ResponseError::InvalidProducerEpoch),
+            (INVALID_TXN_STATE, ResponseError::InvalidTxnState),
+            (KAFKA_STORAGE_ERROR, ResponseError::KafkaStorageError),
+            (FETCH_SESSION_ID_NOT_FOUND, ResponseError::FetchSessionIdNotFound),
+            (INVALID_FETCH_SESSION_EPOCH, ResponseError::InvalidFetchSessionEpoch),
+            (FENCED_LEADER_EPOCH, ResponseError::FencedLeaderEpoch),
+            (UNKNOWN_LEADER_EPOCH, ResponseError::UnknownLeaderEpoch),
+            (UNSUPPORTED_COMPRESSION_TYPE, ResponseError::UnsupportedCompressionType),
+            (INVALID_RECORD, ResponseError::InvalidRecord),
+            (UNKNOWN_TOPIC_ID, ResponseError::UnknownTopicId),
+            (MISMATCHED_ENDPOINT_TYPE, ResponseError::MismatchedEndpointType),
+            (UNSUPPORTED_ENDPOINT_TYPE, ResponseError::UnsupportedEndpointType),
+        ];
+        for (code, named) in codes {
+            assert_eq!(ResponseError::try_from_code(code), Some(named), "{code}");
+        }
+    }
+}

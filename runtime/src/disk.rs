@@ -1,7 +1,8 @@
 //! A real directory as a [`Disk`]: positioned reads and writes, fdatasync, nothing clever and no retries.
 
+mod handles;
+
 use std::{
-    collections::BTreeMap,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, ErrorKind, IoSlice, Read, Seek, Write},
     os::unix::fs::{FileExt, MetadataExt},
@@ -11,6 +12,8 @@ use std::{
 
 use bytes::Bytes;
 use evenkeel_core::port::{Disk, DiskError, DiskErrorKind, FileEntry, FileName};
+
+use crate::disk::handles::Handles;
 
 /// Slices in one system call, below every system's IOV_MAX.
 const SLICES_MAX: usize = 512;
@@ -22,7 +25,7 @@ pub struct Files {
     path: PathBuf,
     directory: File,
     _lock: File,
-    open: Mutex<BTreeMap<FileName, Arc<File>>>,
+    handles: Mutex<Handles>,
 }
 
 fn failed(file: Option<FileName>, error: &io::Error) -> DiskError {
@@ -46,11 +49,11 @@ impl Files {
         create_durably(path)?;
         let lock = lock(&path.join("lock"))?;
         let directory = File::open(path)?;
-        Ok(Files { path: path.to_path_buf(), directory, _lock: lock, open: Mutex::default() })
+        Ok(Files { path: path.to_path_buf(), directory, _lock: lock, handles: Mutex::default() })
     }
 
-    fn handles(&self) -> MutexGuard<'_, BTreeMap<FileName, Arc<File>>> {
-        self.open.lock().expect("nobody panics while holding the table of open files")
+    fn handles(&self) -> MutexGuard<'_, Handles> {
+        self.handles.lock().expect("nobody panics while holding the table of open files")
     }
 
     fn path_of(&self, file: FileName) -> PathBuf {
@@ -61,20 +64,32 @@ impl Files {
     /// is renamed onto it, (3) the reader puts what it opened into the table. Then writes and syncs of that name succeed
     /// on a file that is in no directory, or the blocks of a removed one stay taken.
     fn handle(&self, file: FileName) -> Result<Arc<File>, DiskError> {
+        self.handle_in(file, &mut self.handles())
+    }
+
+    /// The same, of a file that is about to be changed.
+    fn changing(&self, file: FileName) -> Result<Arc<File>, DiskError> {
         let mut handles = self.handles();
-        if let Some(open) = handles.get(&file) {
-            return Ok(Arc::clone(open));
+        let open = self.handle_in(file, &mut handles)?;
+        handles.change(file);
+        Ok(open)
+    }
+
+    fn handle_in(&self, file: FileName, handles: &mut Handles) -> Result<Arc<File>, DiskError> {
+        if let Some(open) = handles.get(file) {
+            return Ok(open);
         }
         let opened = OpenOptions::new().read(true).write(true).open(self.path_of(file));
         let opened = Arc::new(opened.map_err(|error| failed(Some(file), &error))?);
-        handles.insert(file, Arc::clone(&opened));
+        // What is closed here is in the directory still: no blocks are freed.
+        drop(handles.insert(file, Arc::clone(&opened)));
         Ok(opened)
     }
 
     /// Takes a file out of the table. Closing the last handle of a removed file frees its blocks, which takes time:
     /// never with the table held.
     fn forget(&self, file: FileName) {
-        let forgotten = self.handles().remove(&file);
+        let forgotten = self.handles().remove(file);
         drop(forgotten);
     }
 }
@@ -188,12 +203,13 @@ impl Disk for Files {
         let path = self.path_of(file);
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
         let opened = opened.map_err(|error| failed(Some(file), &error))?;
-        self.handles().insert(file, Arc::new(opened));
+        let closed = self.handles().insert(file, Arc::new(opened));
+        drop(closed);
         Ok(())
     }
 
     fn zero(&self, file: FileName, len: u64) -> Result<(), DiskError> {
-        let handle = self.handle(file)?;
+        let handle = self.changing(file)?;
         let zeros = Bytes::from(vec![0; ZERO_BYTES]);
         let mut at = 0;
         while at < len {
@@ -205,7 +221,7 @@ impl Disk for Files {
     }
 
     fn reserve(&self, file: FileName, len: u64) -> Result<(), DiskError> {
-        let handle = self.handle(file)?;
+        let handle = self.changing(file)?;
         match rustix::fs::fallocate(&*handle, rustix::fs::FallocateFlags::empty(), 0, len) {
             Ok(()) => Ok(()),
             // Not every file system can.
@@ -215,11 +231,15 @@ impl Disk for Files {
     }
 
     fn write_at(&self, file: FileName, position: u64, data: &[Bytes]) -> Result<(), DiskError> {
-        write_all_at(&*self.handle(file)?, position, data).map_err(|error| failed(Some(file), &error))
+        write_all_at(&*self.changing(file)?, position, data).map_err(|error| failed(Some(file), &error))
     }
 
     fn sync(&self, file: FileName) -> Result<(), DiskError> {
-        self.handle(file)?.sync_data().map_err(|error| failed(Some(file), &error))
+        let handle = self.handle(file)?;
+        let changes = self.handles().changes(file);
+        handle.sync_data().map_err(|error| failed(Some(file), &error))?;
+        self.handles().synced(file, changes);
+        Ok(())
     }
 
     fn sync_directory(&self) -> Result<(), DiskError> {
@@ -230,10 +250,7 @@ impl Disk for Files {
         let replaced = {
             let mut handles = self.handles();
             fs::rename(self.path_of(from), self.path_of(to)).map_err(|error| failed(Some(from), &error))?;
-            match handles.remove(&from) {
-                Some(handle) => handles.insert(to, handle),
-                None => handles.remove(&to),
-            }
+            handles.rename(from, to)
         };
         drop(replaced);
         Ok(())

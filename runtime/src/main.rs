@@ -55,8 +55,8 @@ fn main() -> ExitCode {
     code
 }
 
-/// Descriptors that connections must leave to the log: segments, checkpoints, the directory, the system's own.
-const FILES_OF_OUR_OWN: u64 = 256;
+/// Descriptors that connections must leave to others: open files of the log, the threads' event queues, the system's own.
+const FILES_OF_OUR_OWN: u64 = 512;
 
 /// Raises the soft limit of open files to the hard one, and says how many connections fit. With the usual soft limit of
 /// 1024, clients could use up what the log needs for its next segment, and a log that cannot go on halts the broker.

@@ -19,13 +19,11 @@ use super::{
     records::{INFLATED_BYTES_MAX, RECORD_BYTES_MIN, Records},
 };
 use crate::{
-    error_code::{CORRUPT_MESSAGE, INVALID_TIMESTAMP},
+    error_code::{CORRUPT_MESSAGE, INVALID_RECORD, INVALID_TIMESTAMP, UNSUPPORTED_COMPRESSION_TYPE},
     port::{ProduceIntake, ProducePartition, ProduceTopic},
     units::{Timestamp, TopicId},
 };
 
-const UNSUPPORTED_COMPRESSION_TYPE: i16 = 76;
-const INVALID_RECORD: i16 = 87;
 const MAGIC_AT: usize = 16;
 const CODEC_ZSTD: i16 = 4;
 /// First version that may carry zstd (KIP-110).

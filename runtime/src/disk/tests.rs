@@ -97,7 +97,7 @@ fn a_removed_file_is_not_kept_open() {
         let kept = (0..20_000).filter(|_| {
             files.create(SEGMENT).expect("created");
             // Closed, so that the reader opens it by its name while it is being removed.
-            files.handles().clear();
+            *files.handles() = Handles::default();
             files.remove(SEGMENT).expect("removed");
             files.len(SEGMENT).is_ok()
         });
@@ -105,4 +105,44 @@ fn a_removed_file_is_not_kept_open() {
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         assert_eq!(kept, 0, "its blocks stay taken as long as it is open");
     });
+}
+
+#[test]
+fn a_long_log_does_not_use_up_the_files_that_may_be_open() {
+    let (_temporary, files) = opened();
+    let segments = (1..400).map(|n| FileName::Segment(SegmentSequence(n)));
+    for segment in segments.clone() {
+        files.create(segment).expect("created");
+        files.write_at(segment, 0, &[Bytes::from(segment.to_string())]).expect("written");
+        files.sync(segment).expect("synced");
+    }
+    let mut back = [0; 24];
+    for segment in segments.clone().chain(segments.rev()) {
+        assert_eq!(files.read_at(segment, 0, &mut back), Ok(24));
+        assert_eq!(back, segment.to_string().as_bytes());
+    }
+    let path = files.path.clone();
+    let open = fs::read_dir("/proc/self/fd").expect("this system says which files are open").flatten();
+    let ours = open.filter(|entry| fs::read_link(entry.path()).is_ok_and(|to| to.starts_with(&path)));
+    assert!(ours.count() <= handles::OPEN_MAX + 2, "the directory and its lock are open too");
+}
+
+#[test]
+fn a_file_stays_open_until_its_changes_are_synced() {
+    let (_temporary, files) = opened();
+    files.create(SEGMENT).expect("created");
+    files.write_at(SEGMENT, 0, &[Bytes::from_static(b"not synced")]).expect("written");
+    let written = files.handle(SEGMENT).expect("open");
+    for n in 2..400 {
+        files.create(FileName::Segment(SegmentSequence(n))).expect("created");
+    }
+    assert!(
+        Arc::ptr_eq(&written, &files.handle(SEGMENT).expect("open")),
+        "a failed write-back would be told to it"
+    );
+    files.sync(SEGMENT).expect("synced");
+    for n in 2..400 {
+        files.len(FileName::Segment(SegmentSequence(n))).expect("there");
+    }
+    assert!(!Arc::ptr_eq(&written, &files.handle(SEGMENT).expect("open anew")));
 }
