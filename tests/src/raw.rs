@@ -12,11 +12,11 @@ use evenkeel_core::{
 };
 use kafka_protocol::{
     messages::{
-        ApiKey, FetchRequest, ProduceRequest, RequestHeader, TopicName,
+        ApiKey, FetchRequest, FetchResponse, ProduceRequest, RequestHeader, TopicName,
         fetch_request::{FetchPartition, FetchTopic},
         produce_request::{PartitionProduceData, TopicProduceData},
     },
-    protocol::{Encodable, StrBytes},
+    protocol::{Decodable, Encodable, StrBytes},
 };
 
 /// A batch of `count` records without keys, each with a value of `value_bytes`.
@@ -96,12 +96,21 @@ pub fn produce(topic: &str, partition: i32, batch: Bytes) -> Vec<u8> {
     frame(ApiKey::Produce, 9, 2, &request)
 }
 
-/// A fetch request (version 11) for one partition.
+/// A fetch request (version 11) for one partition, answered at once.
 ///
 /// # Panics
 /// Never for names of topics that exist.
 #[must_use]
 pub fn fetch(topic: &str, partition: i32, offset: i64, bytes: i32) -> Vec<u8> {
+    long_poll(topic, partition, offset, bytes, 0)
+}
+
+/// A fetch request (version 11) for one partition, answered when there is something, or after so many milliseconds.
+///
+/// # Panics
+/// Never for names of topics that exist.
+#[must_use]
+pub fn long_poll(topic: &str, partition: i32, offset: i64, bytes: i32, wait_ms: i32) -> Vec<u8> {
     let partition = FetchPartition::default()
         .with_partition(partition)
         .with_current_leader_epoch(-1)
@@ -111,8 +120,8 @@ pub fn fetch(topic: &str, partition: i32, offset: i64, bytes: i32) -> Vec<u8> {
         .with_topic(TopicName(StrBytes::from_string(topic.to_string())))
         .with_partitions(vec![partition]);
     let request = FetchRequest::default()
-        .with_max_wait_ms(0)
-        .with_min_bytes(0)
+        .with_max_wait_ms(wait_ms)
+        .with_min_bytes(wait_ms.min(1))
         .with_max_bytes(bytes)
         .with_session_epoch(-1)
         .with_topics(vec![topic]);
@@ -133,6 +142,14 @@ impl Raw {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         Ok(Raw { stream })
+    }
+
+    /// How long to wait for a part of an answer.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn patience(&mut self, patience: std::time::Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(Some(patience))
     }
 
     /// Sends a whole frame.
@@ -168,4 +185,25 @@ pub fn produce_error(answer: &[u8]) -> i16 {
     let name = usize::from(answer[6]) - 1;
     let at = 7 + name + 1 + 4;
     i16::from_be_bytes(answer[at..at + 2].try_into().expect("two bytes"))
+}
+
+/// Headers of the batches in a fetch answer (version 11) with one topic and one partition.
+///
+/// # Panics
+/// The answer is no such answer, or says that there was an error.
+#[must_use]
+pub fn batches(answer: &[u8]) -> Vec<BatchHeader> {
+    let mut bytes = Bytes::copy_from_slice(&answer[4..]);
+    let response = FetchResponse::decode(&mut bytes, 11).expect("a fetch answer");
+    let partition = &response.responses[0].partitions[0];
+    assert_eq!(partition.error_code, 0);
+    let mut rest = partition.records.clone().unwrap_or_default();
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let header = BatchHeader::parse(rest[..HEADER_BYTES].try_into().expect("a whole batch"));
+        let batch = rest.split_to(usize::try_from(header.batch_length).expect("positive") + LENGTH_OVERHEAD);
+        assert_eq!(crc32c::crc32c(&batch[CRC_COVERS_FROM..]), header.crc);
+        found.push(header);
+    }
+    found
 }
