@@ -10,6 +10,7 @@ use alloc::{boxed::Box, collections::BTreeMap, string::String};
 use crate::{
     log::entry::{Entry, TopicCreated},
     partition::Partition,
+    planted::{Planted, planted},
     state::topic::{Topic, TopicConfig},
     units::{Epoch, Lsn, PartitionId, ProducerId, SegmentSequence, TopicId},
 };
@@ -92,6 +93,9 @@ impl State {
     fn remove_topic(&mut self, id: TopicId) {
         let Some(topic) = self.topics.remove(&id) else { return };
         self.names.remove(&topic.created.name);
+        if planted(Planted::PartitionNumbersReused) {
+            self.partitions_upto = topic.created.first_partition;
+        }
         for partition in topic.partition_ids() {
             self.partitions.remove(&partition);
         }

@@ -1,6 +1,16 @@
-//! Planted bugs: what a wrong broker would ask of its disk, or wrongly believe. Each must be found, or the simulator is blind.
+//! Planted bugs: each must be found, by the oracle that is there for it, or the simulator is blind.
+//!
+//! Some are wrong in what is asked of the disk: the world changes the script on its way ([`Mutant::change`]). The others are
+//! places in the core that can be told to be wrong; these exist only under `--cfg evenkeel_sim`. [`catalogue`] lists them all.
 
-use evenkeel_core::port::{DiskRequest, DiskStep, FileName, Lane};
+pub mod catalogue;
+
+use evenkeel_core::{
+    planted::Planted,
+    port::{DiskRequest, DiskStep, FileName, Lane},
+};
+
+pub use catalogue::{CATALOGUE, PlantedBug};
 
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,25 +32,35 @@ pub enum Mutant {
     PreparedUnsynced,
     /// A failed sync of the log is tried once more, and believed.
     SyncRetried,
+    /// Trimmed segments go newest first.
+    TrimmedNewestFirst,
+    /// Somewhere in the core.
+    Core(Planted),
 }
 
-/// All of them, with their names and the number of seeds within which each must be found.
-pub const MUTANTS: [(Mutant, &str, u64); 8] = [
-    (Mutant::LogUnsynced, "log-unsynced", 10),
-    (Mutant::RollUnsynced, "roll-unsynced", 300),
-    (Mutant::DirectoryUnsynced, "directory-unsynced", 50),
-    (Mutant::AnsweredWhenWritten, "answered-when-written", 20),
-    (Mutant::CheckpointUnsynced, "checkpoint-unsynced", 1000),
-    (Mutant::RecoveryRenamedFirst, "recovery-renamed-first", 100),
-    (Mutant::PreparedUnsynced, "prepared-unsynced", 100),
-    (Mutant::SyncRetried, "sync-retried", 300),
-];
+/// Whether the core was built with its planted bugs and marks.
+pub const CORE_HAS_BUGS: bool = cfg!(evenkeel_sim);
+
+/// Plants a bug for everything that this process runs from now on.
+///
+/// # Panics
+/// One in the core was asked for, and the core was built without them: nothing would be wrong, and nothing found.
+pub fn plant(mutant: Option<Mutant>) {
+    let in_core = match mutant {
+        Some(Mutant::Core(planted)) => Some(planted),
+        Some(_) | None => None,
+    };
+    #[cfg(evenkeel_sim)]
+    evenkeel_core::planted::plant(in_core);
+    #[cfg(not(evenkeel_sim))]
+    assert!(in_core.is_none(), "built without --cfg evenkeel_sim, which `cargo sim` sets");
+}
 
 impl Mutant {
     /// The mutant of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Mutant> {
-        MUTANTS.iter().find(|(_, known, _)| *known == name).map(|(mutant, _, _)| *mutant)
+        CATALOGUE.iter().find(|bug| bug.name == name).map(|bug| bug.mutant)
     }
 
     /// What is asked of the disk instead.
@@ -66,10 +86,12 @@ impl Mutant {
                     steps.retain(|step| !matches!(step, DiskStep::Sync(_)));
                 }
             }
+            Mutant::TrimmedNewestFirst => newest_first(steps),
             Mutant::LogUnsynced
             | Mutant::RollUnsynced
             | Mutant::AnsweredWhenWritten
-            | Mutant::SyncRetried => {}
+            | Mutant::SyncRetried
+            | Mutant::Core(_) => {}
         }
     }
 
@@ -90,5 +112,19 @@ fn rename_first(steps: &mut Vec<DiskStep>, named: impl Fn(FileName) -> bool) {
         steps.remove(sync);
         // Behind the rename and the directory's sync, under the new name.
         steps.insert(at + 1, DiskStep::Sync(to));
+    }
+}
+
+/// Turns a trim around: removals of segments, each followed by a sync of the directory.
+fn newest_first(steps: &mut [DiskStep]) {
+    let is_trim = steps
+        .chunks(2)
+        .all(|pair| matches!(pair, [DiskStep::Remove(FileName::Segment(_)), DiskStep::SyncDirectory]));
+    if is_trim {
+        steps.reverse();
+        // Each removal in front of its sync again.
+        for pair in steps.chunks_mut(2) {
+            pair.reverse();
+        }
     }
 }

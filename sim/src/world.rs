@@ -22,7 +22,7 @@ use crate::{
     dice::Dice,
     disk::SimDisk,
     ledger::Ledger,
-    mutant::Mutant,
+    mutant::{self, Mutant},
     shape::Shape,
     story::Story,
     violation::{Verdict, Violation, broken},
@@ -149,6 +149,7 @@ impl World {
     /// Runs to the end.
     #[must_use]
     pub fn run(mut self) -> Outcome {
+        mutant::plant(self.mutant);
         let violation = self.live().err();
         if let Some(violation) = &violation {
             let text = violation.to_string();

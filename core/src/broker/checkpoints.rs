@@ -13,6 +13,7 @@ use crate::{
     broker::Live,
     limits::CHECKPOINTS_KEPT,
     log::{entry::Entry, writer::Log},
+    planted::{Planted, planted},
     port::{DiskRequest, DiskResult, DiskStep, FileName, Lane, Notice},
     state::checkpoint,
     turn::{Purpose, Turn},
@@ -76,14 +77,21 @@ impl Live {
     }
 
     fn take_snapshot(&mut self) {
-        let lsn = self.log.staged_upto();
+        let mut lsn = self.log.staged_upto();
+        if planted(Planted::CheckpointOneLate) && !self.stopping {
+            lsn = lsn.plus(1);
+        }
+        if planted(Planted::CheckpointOneEarly) {
+            lsn = Lsn(lsn.0 - 1);
+        }
         self.checkpoints.newest_segment = self.log.segment();
         let bytes = Bytes::from(checkpoint::encode(&self.state, lsn));
         self.checkpoints.taken = Some((lsn, self.log.segment(), bytes));
     }
 
     fn write_snapshot(&mut self, turn: &mut Turn<'_>) {
-        if self.checkpoints.taken.as_ref().is_none_or(|(lsn, _, _)| *lsn > self.log.durable()) {
+        let ahead = |lsn: Lsn| lsn > self.log.durable() && !planted(Planted::CheckpointAheadOfLog);
+        if self.checkpoints.taken.as_ref().is_none_or(|(lsn, _, _)| ahead(*lsn)) {
             return;
         }
         let Some((lsn, segment, bytes)) = self.checkpoints.taken.take() else { return };
@@ -130,21 +138,28 @@ impl Live {
         {
             return;
         }
-        let covered = self.checkpoints.kept[0].1;
+        let told_by =
+            if planted(Planted::TrimOnNewestCheckpoint) { self.checkpoints.kept.len() - 1 } else { 0 };
+        let covered = self.checkpoints.kept[told_by].1;
         let live = self
             .state
             .partitions()
             .filter_map(|partition| partition.batches.first())
             .map(|batch| batch.segment());
-        let floor = live.min().map_or(covered, |live| live.min(covered));
+        let mut floor = live.min().map_or(covered, |live| live.min(covered));
+        if planted(Planted::TrimOneTooFar) {
+            floor = floor.next().min(self.log.segment());
+        }
         if floor > self.log.first_segment() {
-            let lsn = self.commit(Entry::Trimmed { floor }, Bytes::new());
+            let unlogged = planted(Planted::TrimUnlogged);
+            let lsn = if unlogged { Lsn(0) } else { self.commit(Entry::Trimmed { floor }, Bytes::new()) };
             self.checkpoints.trim = Some((lsn, floor));
         }
     }
 
     fn trim_if_durable(&mut self, turn: &mut Turn<'_>) {
-        if self.checkpoints.trim.is_none_or(|(lsn, _)| lsn >= self.log.durable()) {
+        let ahead = |lsn: Lsn| lsn >= self.log.durable() && !planted(Planted::TrimBeforeFloor);
+        if self.checkpoints.trim.is_none_or(|(lsn, _)| ahead(lsn)) {
             return;
         }
         let Some((_, floor)) = self.checkpoints.trim.take() else { return };

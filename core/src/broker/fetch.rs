@@ -25,6 +25,7 @@ use crate::{
     error_code,
     limits::{FETCH_BYTES_MAX, FETCH_WAIT_MAX},
     partition::index::IndexEntry,
+    planted::{Planted, planted},
     port::{
         BatchAt, DiskRequest, DiskResult, DiskStep, FetchAnswer, FetchedPartition, FileName, Lane, Response,
     },
@@ -111,6 +112,9 @@ impl Fetches {
 
     pub(super) fn timed_out(&mut self, job: u64) {
         if let Some(waiting) = self.jobs.get_mut(&job) {
+            if planted(Planted::TimeoutLost) {
+                return;
+            }
             waiting.timed_out = true;
             self.woken.insert(job);
         }
@@ -294,7 +298,8 @@ impl Reading {
     fn join(&mut self) {
         for read in self.reads.drain(..).rev() {
             let records = &mut self.answers[read.part].records;
-            records.splice(0..0, read.bytes);
+            let front = if planted(Planted::JoinedInWrongOrder) { records.len() } else { 0 };
+            records.splice(front..front, read.bytes);
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     broker::{Asker, Live},
     error_code,
     partition::{Partition, index::IndexEntry},
+    planted::{Planted, planted},
     port::{
         DiskReply, DiskRequest, DiskResult, DiskStep, FileName, FoundOffset, Lane, ListOffsetsAnswer,
         ListedPartition, ListedTopic, Notice, Response,
@@ -71,6 +72,9 @@ fn at(offset: Offset, leader_epoch: i32) -> Lookup {
 
 fn look_up(partition: &Partition, asked: i64, current: Epoch) -> Lookup {
     let found = match asked {
+        LATEST if planted(Planted::WatermarkEarlyInListOffsets) => {
+            return at(partition.log_end, current.leader_epoch());
+        }
         LATEST => return at(partition.visible, current.leader_epoch()),
         EARLIEST | EARLIEST_LOCAL => return at(partition.log_start, partition.epoch_at(partition.log_start)),
         LATEST_TIERED => return at(Offset(-1), -1),

@@ -17,6 +17,7 @@ use crate::{
     limits::{OFFSET_MAX, PRODUCER_EXPIRY_INTERVAL, PRODUCER_ID_BLOCK, PRODUCER_STATES_MAX},
     log::entry::{Append, Entry},
     partition::producers::Verdict,
+    planted::{Planted, planted},
     port::{Effect, ProduceIntake, ProducePartition, ProduceTopic, Response},
     state::topic::{TIMESTAMP_AFTER_MAX_MS, Topic},
     turn::{Timer, Turn},
@@ -90,6 +91,9 @@ impl Live {
                     .with_partition_responses(answered),
             );
         }
+        if planted(Planted::AnsweredBeforeDurable) {
+            known = self.log.durable();
+        }
         if acks == 0 {
             // Nobody listens for an error; a closed connection is what Kafka says instead.
             if failed {
@@ -122,7 +126,15 @@ impl Live {
         let partition = topic
             .partition_id(index)
             .ok_or(Refused { error_code: error_code::UNKNOWN_TOPIC_OR_PARTITION, message: None })?;
-        self.check_batch(topic, &batch, turn.now.wall)?;
+        let checked = self.check_batch(topic, &batch, turn.now.wall);
+        if planted(Planted::RefusedButRemembered) && checked.is_err() && batch.header.is_idempotent() {
+            let append = Append { partition, appended_at: turn.now.wall, header: batch.header };
+            if let Some(partition) = self.state.partition_mut(partition) {
+                partition.producers.apply(self.log.durable(), &append);
+            }
+            return checked.map(|()| unreachable!("it was refused"));
+        }
+        checked?;
         if topic.config.log_append_time {
             batch.header.stamp_append_time(turn.now.wall, batch.records.len());
         }
@@ -172,7 +184,8 @@ impl Live {
             match partition.producers.check(&header) {
                 Verdict::New => {}
                 Verdict::Duplicate(taken) => {
-                    let known = taken.lsn.plus(1);
+                    let early = planted(Planted::DuplicateAnsweredEarly);
+                    let known = if early { Lsn(0) } else { taken.lsn.plus(1) };
                     return Ok(Taken {
                         base_offset: taken.base_offset,
                         append_time: taken.append_time,
@@ -241,10 +254,12 @@ impl Live {
             if !self.log.accepts() {
                 return None;
             }
-            self.commit(
-                Entry::ProducerIdsReserved { upto: ProducerId(upto.0 + PRODUCER_ID_BLOCK) },
-                Bytes::new(),
-            );
+            let entry = Entry::ProducerIdsReserved { upto: ProducerId(upto.0 + PRODUCER_ID_BLOCK) };
+            if planted(Planted::ProducerIdsUnlogged) {
+                self.state.producer_ids_upto = ProducerId(upto.0 + PRODUCER_ID_BLOCK);
+            } else {
+                self.commit(entry, Bytes::new());
+            }
             self.producer_ids_next = Some(upto);
         }
         let id = self.producer_ids_next?;

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::{
     broker::{Live, cache::CachedBatch},
     log::{entry::Entry, writer::Written},
+    planted::{Planted, planted},
 };
 
 impl Live {
@@ -15,7 +16,9 @@ impl Live {
                     // A topic deleted while its batch was on the way to the disk: nobody will read it.
                     let Some(partition) = self.state.partition_mut(append.partition) else { continue };
                     partition.publish(&append, place);
-                    self.fetches.wake(&partition.waiting);
+                    if !planted(Planted::WakeupLost) {
+                        self.fetches.wake(&partition.waiting);
+                    }
                     let batch = CachedBatch {
                         base_offset: append.header.base_offset,
                         header: batch_header,

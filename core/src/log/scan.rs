@@ -13,6 +13,7 @@ use crate::{
         group::{GROUP_MAGIC, GroupHeader},
         segment::{SegmentFront, SegmentHeader},
     },
+    planted::{Planted, planted},
     port::{Disk, DiskError, FileName},
 };
 
@@ -89,7 +90,10 @@ pub fn scan(disk: &dyn Disk, order: &ScanOrder) -> Result<SegmentScan, DiskError
     let file_len = disk.len(order.file)?;
     let wanted = usize::try_from(file_len.min(u64::from(SEGMENT_BYTES_MAX))).expect("bounded at 1 GiB");
     let mut bytes = vec![0; wanted];
-    let got = disk.read_at(order.file, 0, &mut bytes)?;
+    let got = match disk.read_at(order.file, 0, &mut bytes) {
+        Err(_) if planted(Planted::ReadErrorIsTheEnd) => 0,
+        result => result?,
+    };
     bytes.truncate(got);
     let mut found = scan_bytes(&bytes);
     found.file_len = file_len;
@@ -114,6 +118,9 @@ pub fn scan_bytes(bytes: &[u8]) -> SegmentScan {
     };
     let mut at = BLOCK_BYTES as usize;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        if planted(Planted::ZerosEndTheScan) && rest.starts_with(&[0; 8]) {
+            break;
+        }
         let group = group_at(rest, at, salt);
         let step = match &group {
             Some(group) => group.header.padded_len() as usize,
@@ -159,8 +166,8 @@ fn is_zero(block: &[u8]) -> bool {
 
 fn group_at(rest: &[u8], at: usize, salt: Option<u64>) -> Option<ScannedGroup> {
     // The salt is looked at before the CRC: a client cannot know it, so no client's bytes make us hash for long.
-    if rest.get(..8)? != GROUP_MAGIC || salt.is_some_and(|salt| rest.get(16..24) != Some(&salt.to_le_bytes()))
-    {
+    let ours = |salt: u64| rest.get(16..24) == Some(&salt.to_le_bytes()) || planted(Planted::SaltUnchecked);
+    if rest.get(..8)? != GROUP_MAGIC || salt.is_some_and(|salt| !ours(salt)) {
         return None;
     }
     let (header, link) = GroupHeader::decode_front(rest)?;

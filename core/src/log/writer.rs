@@ -19,6 +19,7 @@ use crate::{
         segment::SegmentHeader,
     },
     partition::index::Place,
+    planted::{Planted, planted},
     port::{DiskRequest, DiskResult, DiskStep, Fault, FileName, Lane},
     turn::{Purpose, Timer, Turn},
     units::{Epoch, Instant, Lsn, SegmentSequence},
@@ -288,7 +289,7 @@ impl Log {
             kind,
             heads_len,
             bodies_len,
-            synced: self.durable,
+            synced: if planted(Planted::SyncedMarkStuck) { Lsn(0) } else { self.durable },
             epoch: self.writer.epoch,
         }
     }
@@ -402,6 +403,9 @@ impl Log {
         let mut heads = Vec::with_capacity(header.heads_len as usize);
         let mut records = Vec::with_capacity(count);
         let mut position = tail.position + header.front_len();
+        if planted(Planted::BorderPlaceWrong) && tail.position == BLOCK_BYTES {
+            position -= BLOCK_BYTES;
+        }
         let front_at = data.len();
         data.push(Bytes::new());
         for staged in self.staged.drain(..count) {
@@ -427,7 +431,13 @@ impl Log {
     /// The write failed: the process must end.
     pub fn written(&mut self, result: DiskResult) -> Result<Vec<Written>, Fault> {
         let writing = self.writing.take().expect("a log write completes once");
-        result.map_err(Fault::LogWrite)?;
+        if planted(Planted::ShortWriteLeft) && result.is_err() {
+            self.go_on_behind(writing);
+            return Ok(Vec::new());
+        }
+        if !planted(Planted::WriteErrorAcknowledged) {
+            result.map_err(Fault::LogWrite)?;
+        }
         assert!(
             self.durable <= writing.upto && writing.upto <= self.next,
             "durable moves forward, up to what is staged"
@@ -437,5 +447,15 @@ impl Log {
         self.tail = writing.tail;
         self.sealed = writing.kind == GroupKind::SealStop;
         Ok(writing.records)
+    }
+
+    /// A planted bug: what a failed write left stays where it is, and its records are written again behind it.
+    fn go_on_behind(&mut self, writing: Writing) {
+        if writing.kind == GroupKind::Data && writing.tail.segment == self.tail.segment {
+            self.tail.position = writing.tail.position;
+        }
+        for written in writing.records.into_iter().rev() {
+            self.staged.push_front(written.staged);
+        }
     }
 }

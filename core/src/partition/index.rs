@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 
 use crate::{
     log::entry::Append,
+    planted::{Planted, planted},
     port::BatchAt,
     units::{Offset, SegmentSequence, Timestamp},
 };
@@ -116,14 +117,17 @@ impl BatchIndex {
 
     /// The batch that holds `offset` or, in a gap, the first one behind it, and all that follow.
     pub fn from_offset(&self, offset: Offset) -> impl Iterator<Item = &IndexEntry> {
-        let at = self.entries.partition_point(|entry| entry.last_offset() < offset);
+        let late = i64::from(planted(Planted::IndexOneBatchLate));
+        let at = self.entries.partition_point(|entry| entry.last_offset().0 < offset.0 + late);
         self.entries.range(at..)
     }
 
     /// The first batch with a record at or after that time.
     #[must_use]
     pub fn by_time(&self, timestamp: Timestamp) -> Option<&IndexEntry> {
-        self.entries.get(self.entries.partition_point(|entry| entry.newest < timestamp.0))
+        let late = i64::from(planted(Planted::TimeLookupOneLate));
+        self.entries
+            .get(self.entries.partition_point(|entry| entry.newest < timestamp.0.saturating_add(late)))
     }
 
     /// The earliest batch with the largest timestamp, and that timestamp.

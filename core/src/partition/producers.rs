@@ -8,6 +8,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use crate::{
     limits::PRODUCER_BATCHES,
     log::entry::Append,
+    planted::{Planted, planted},
     units::{Lsn, Offset, ProducerId, Timestamp},
     wire::batch::BatchHeader,
 };
@@ -60,6 +61,9 @@ pub struct Producers {
 /// The sequence `delta` records behind `sequence`; from 2^31 - 1 it goes on at 0.
 #[must_use]
 pub fn sequence_after(sequence: i32, delta: i32) -> i32 {
+    if planted(Planted::SequenceNotWrapped) {
+        return sequence.wrapping_add(delta);
+    }
     let sum = i64::from(sequence) + i64::from(delta);
     i32::try_from(sum % (i64::from(i32::MAX) + 1)).expect("the remainder lies below 2^31")
 }
@@ -74,7 +78,7 @@ impl Producers {
     pub fn check(&self, header: &BatchHeader) -> Verdict {
         let Some(producer) = self.known.get(&header.producer_id) else { return Verdict::New };
         if header.producer_epoch < producer.epoch {
-            return Verdict::Fenced;
+            return if planted(Planted::OldEpochTaken) { Verdict::New } else { Verdict::Fenced };
         }
         if header.producer_epoch > producer.epoch {
             return if header.base_sequence == 0 { Verdict::New } else { Verdict::OutOfOrder };
@@ -83,10 +87,14 @@ impl Producers {
         let same =
             |taken: &&TakenBatch| taken.first_sequence == header.base_sequence && taken.last_sequence == last;
         if let Some(taken) = producer.batches.iter().rev().find(same) {
-            return Verdict::Duplicate(*taken);
+            let newest = producer.batches.back().filter(|_| planted(Planted::DuplicateWrongOffset));
+            return Verdict::Duplicate(*newest.unwrap_or(taken));
         }
         match producer.batches.back() {
-            Some(taken) if sequence_after(taken.last_sequence, 1) != header.base_sequence => {
+            Some(taken)
+                if sequence_after(taken.last_sequence, 1) != header.base_sequence
+                    && !planted(Planted::SequenceGapTaken) =>
+            {
                 Verdict::OutOfOrder
             }
             Some(_) | None => Verdict::New,
@@ -106,7 +114,8 @@ impl Producers {
             producer.batches.clear();
         }
         producer.last_append = append.appended_at;
-        if producer.batches.len() == PRODUCER_BATCHES {
+        let remembered = PRODUCER_BATCHES - usize::from(planted(Planted::FourBatchesRemembered));
+        if producer.batches.len() == remembered {
             producer.batches.pop_front();
         }
         let stamped = header.attributes & crate::wire::batch::LOG_APPEND_TIME != 0;

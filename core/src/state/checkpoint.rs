@@ -28,6 +28,7 @@ use crate::{
         EpochStart, Partition,
         producers::{Producer, TakenBatch},
     },
+    planted::{Planted, planted},
     state::State,
     units::{Epoch, Lsn, Offset, PartitionId, ProducerId, SegmentSequence, Timestamp},
 };
@@ -66,7 +67,11 @@ pub fn encode(state: &State, lsn: Lsn) -> Vec<u8> {
     let topics = state.topics().count();
     out.put_u32(u32::try_from(topics).expect("topics are bounded by partitions"));
     for topic in state.topics() {
-        topic.created.encode(&mut out);
+        let mut created = topic.created.clone();
+        if planted(Planted::CheckpointWithoutConfigs) {
+            created.configs.clear();
+        }
+        created.encode(&mut out);
         for id in topic.partition_ids() {
             let partition = state.partition(id).expect("a topic's partitions exist as long as it does");
             encode_partition(partition, &mut out);
@@ -84,6 +89,10 @@ fn encode_partition(partition: &Partition, out: &mut Vec<u8>) {
     for known in &partition.epochs {
         out.put_u32(known.epoch.0);
         out.put_i64(known.start.0);
+    }
+    if planted(Planted::CheckpointWithoutProducers) {
+        out.put_u32(0);
+        return;
     }
     out.put_u32(u32::try_from(partition.producers.len()).expect("producers are bounded"));
     for (id, producer) in partition.producers.iter() {

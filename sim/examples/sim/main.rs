@@ -1,6 +1,7 @@
 //! The simulator's command line: `run --seeds 1..1000`, `seed 42`, `mutants`.
 #![expect(clippy::print_stdout, reason = "this is what the tool is for")]
 
+mod marks;
 mod mutants;
 mod run;
 mod seed;
@@ -8,7 +9,7 @@ mod seed;
 use std::{ops::Range, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use evenkeel_sim::mutant::{MUTANTS, Mutant};
+use evenkeel_sim::mutant::{CATALOGUE, Mutant};
 
 #[derive(Parser)]
 #[command(
@@ -42,8 +43,21 @@ enum Command {
         #[arg(long, value_parser = mutant)]
         mutant: Option<Mutant>,
     },
-    /// Plants each bug and counts the seeds until it is found.
-    Mutants,
+    /// Plants each bug and counts the seeds until the oracle that is there for it fires.
+    Mutants {
+        /// Only this one.
+        #[arg(long)]
+        id: Option<String>,
+        /// Seeds within which each must be found, instead of its own number.
+        #[arg(long)]
+        seeds_max: Option<u64>,
+    },
+    /// Counts the marks in the core that many seeds come by; 1 if one is never reached.
+    Marks {
+        /// Which seeds, as `first..end`.
+        #[arg(long, value_parser = range, default_value = "1..2000")]
+        seeds: Range<u64>,
+    },
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
@@ -54,7 +68,7 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 
 fn mutant(text: &str) -> Result<Mutant, String> {
     Mutant::named(text).ok_or_else(|| {
-        let known: Vec<_> = MUTANTS.iter().map(|(_, name, _)| *name).collect();
+        let known: Vec<_> = CATALOGUE.iter().map(|bug| bug.name).collect();
         format!("one of {}", known.join(", "))
     })
 }
@@ -63,6 +77,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { seeds, mutant, keep_going } => run::run(seeds, mutant, keep_going),
         Command::Seed { seed, mutant } => seed::tell(seed, mutant),
-        Command::Mutants => mutants::hunt(),
+        Command::Mutants { id, seeds_max } => mutants::hunt(id.as_deref(), seeds_max),
+        Command::Marks { seeds } => marks::table(seeds),
     }
 }

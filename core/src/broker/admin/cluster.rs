@@ -26,6 +26,7 @@ use crate::{
     },
     error_code,
     log::entry::Entry,
+    planted::{Planted, planted},
     port::Response,
     state::topic::Topic,
     turn::Turn,
@@ -71,7 +72,9 @@ impl Live {
             .with_controller_id(self.node())
             .with_topics(topics)
             .with_cluster_authorized_operations(cluster_operations);
-        self.answer(asker, Response::Metadata(response), self.state.catalog_known, turn);
+        let early = planted(Planted::TopicToldBeforeDurable);
+        let known = if early { self.log.durable() } else { self.state.catalog_known };
+        self.answer(asker, Response::Metadata(response), known, turn);
     }
 
     fn metadata_of(

@@ -24,6 +24,7 @@ use crate::{
     error_code,
     limits::{PARTITIONS_MAX, TOPIC_PARTITIONS_MAX},
     log::entry::{Entry, TopicCreated},
+    planted::{Planted, planted},
     port::Response,
     state::topic::{check_config, check_name, collision_form},
     turn::Turn,
@@ -109,7 +110,9 @@ impl Live {
             results.push(match created {
                 Ok(created) => {
                     let result = self.created(&created);
-                    if !request.validate_only {
+                    if planted(Planted::CreationUnlogged) {
+                        self.state.apply(self.log.durable(), &Entry::TopicCreated(created));
+                    } else if !request.validate_only {
                         self.commit(Entry::TopicCreated(created), Bytes::new());
                     }
                     result
@@ -210,7 +213,9 @@ impl Live {
         };
         let responses = asked.into_iter().map(|topic| self.delete_topic(topic)).collect();
         let response = DeleteTopicsResponse::default().with_responses(responses);
-        self.answer(asker, Response::DeleteTopics(response), self.state.catalog_known, turn);
+        let early = planted(Planted::DeletionToldBeforeDurable);
+        let known = if early { self.log.durable() } else { self.state.catalog_known };
+        self.answer(asker, Response::DeleteTopics(response), known, turn);
     }
 
     fn delete_topic(&mut self, asked: DeleteTopicState) -> DeletableTopicResult {
@@ -231,12 +236,19 @@ impl Live {
             return result.with_error_code(error_code::KAFKA_STORAGE_ERROR);
         }
         for partition in topic.partition_ids() {
-            if let Some(partition) = self.state.partition(partition) {
+            if let Some(partition) = self.state.partition(partition)
+                && !planted(Planted::DeletionWakesNobody)
+            {
                 self.fetches.wake(&partition.waiting);
             }
             self.cache.forget(partition);
         }
-        self.commit(Entry::TopicDeleted { id: topic.id() }, Bytes::new());
+        let entry = Entry::TopicDeleted { id: topic.id() };
+        if planted(Planted::DeletionUnlogged) {
+            self.state.apply(self.log.durable(), &entry);
+        } else {
+            self.commit(entry, Bytes::new());
+        }
         result
             .with_name(Some(TopicName(StrBytes::from_string(topic.name().to_string()))))
             .with_topic_id(uuid::Uuid::from_bytes(topic.id().0))

@@ -9,6 +9,7 @@ use crate::{
     },
     error_code,
     partition::{Partition, index::IndexEntry},
+    planted::{Planted, planted},
     port::FetchedPartition,
     state::State,
     units::PartitionId,
@@ -47,7 +48,8 @@ impl Plan {
             let mut batches = PlannedBatches::default();
             match checked(part, state) {
                 Ok(partition) => {
-                    answer.high_watermark = partition.visible.0;
+                    let early = planted(Planted::WatermarkEarlyInFetch);
+                    answer.high_watermark = if early { partition.log_end.0 } else { partition.visible.0 };
                     // Without transactions everything visible is decided.
                     answer.last_stable_offset = partition.visible.0;
                     answer.log_start_offset = partition.log_start.0;

@@ -17,6 +17,7 @@ use crate::{
         writer::{Log, Tail, Writer},
     },
     partition::index::Place,
+    planted::{Planted, planted},
     port::{DiskError, DiskErrorKind, DiskReply, DiskStep, FileName, Lane, Notice},
     turn::{Purpose, Turn},
     units::{Epoch, Lsn, SegmentSequence},
@@ -35,7 +36,7 @@ impl Recovery {
         if newest.0 >= i32::MAX.cast_unsigned() {
             return Err(Refusal::EpochsExhausted);
         }
-        let epoch = Epoch(newest.0 + 1);
+        let epoch = if planted(Planted::EpochNotRaised) { newest } else { Epoch(newest.0 + 1) };
         let cluster_id = self.cluster_id(turn);
         let mut writer = Writer::new(&self.config, epoch, cluster_id.clone());
 
@@ -161,7 +162,8 @@ impl Recovery {
 
     /// The entry with which every start begins.
     fn start(&mut self, epoch: Epoch, tail: &mut Tail, data: &mut Vec<Bytes>, turn: &Turn<'_>) -> Lsn {
-        let skip_offsets = if self.walk.accepted.is_some() { LOSS_SKIP_OFFSETS } else { 0 };
+        let skips = self.walk.accepted.is_some() && !planted(Planted::LossOffsetsReused);
+        let skip_offsets = if skips { LOSS_SKIP_OFFSETS } else { 0 };
         let started = Entry::Started { epoch, at: turn.now.wall, skip_offsets };
         let mut heads = Vec::new();
         started.encode_head(&mut heads);
@@ -209,7 +211,7 @@ impl Recovery {
 
     /// Checkpoints that know what an accepted loss gives up: gone before the log that ends in front of them is whole.
     fn remove_untrue_checkpoints(&self, steps: &mut Vec<DiskStep>) {
-        if self.walk.accepted.is_none() {
+        if self.walk.accepted.is_none() || planted(Planted::UntrueCheckpointKept) {
             return;
         }
         for entry in &self.files {
@@ -248,7 +250,9 @@ impl Recovery {
             let stale = match entry.file {
                 FileName::SegmentDraft(draft) => draft != sequence,
                 FileName::IdentityDraft | FileName::CheckpointDraft(_) => true,
-                FileName::Checkpoint(lsn) => !self.checkpoints.contains(&lsn),
+                FileName::Checkpoint(lsn) => {
+                    !self.checkpoints.contains(&lsn) && !planted(Planted::UntrueCheckpointKept)
+                }
                 FileName::Identity
                 | FileName::Segment(_)
                 | FileName::Torn(_)

@@ -19,6 +19,7 @@ use crate::{
         segment::SegmentFront,
     },
     partition::index::Place,
+    planted::{Planted, planted},
     port::{DiskStep, FileName, Notice},
     state::State,
     turn::Turn,
@@ -145,7 +146,11 @@ impl Walk {
                     let proven =
                         self.absorb_begun(sequence, &scan, header.segment_bytes, layout, state, turn);
                     let is_last = layout.begun_after(sequence).is_none();
-                    if proven == 0 && is_last && self.damaged_from.is_none() {
+                    if proven == 0
+                        && is_last
+                        && self.damaged_from.is_none()
+                        && !planted(Planted::HeaderTrusted)
+                    {
                         // Its header may be in the page cache only. Nothing may be chained to it.
                         (self.last, self.link) = before;
                         self.replaces = Some(sequence);
@@ -176,6 +181,7 @@ impl Walk {
     ) -> usize {
         let file = FileName::Segment(sequence);
         let target = layout.begun_after(sequence).map(|next| (next.first, next.previous));
+        let sealed = planted(Planted::SealOutlivesCrash) && self.last_kind == Some(GroupKind::SealStop);
         self.last_kind = None;
         let mut counted = 0;
         for group in &scan.groups[..scan.chained] {
@@ -187,13 +193,28 @@ impl Walk {
             self.last_kind = Some(group.header.kind);
             self.epoch = self.epoch.max(group.header.epoch);
             // Where the chain stops short of the next segment, a group may be there twice: here, and as the copy that is damaged.
-            let stops = target.is_none_or(|(first, _)| group.header.upto() < first);
-            if stops && counted == scan.chained && group.header.kind == GroupKind::Data {
+            let stops = target
+                .is_none_or(|(first, _)| group.header.upto() < first && !planted(Planted::GapReplayedOver));
+            if stops
+                && counted == scan.chained
+                && group.header.kind == GroupKind::Data
+                && !planted(Planted::UnprovenTrusted)
+            {
+                if planted(Planted::UnprovenDropped) {
+                    self.next = group.header.first;
+                    break;
+                }
                 self.unproven = Some(Unproven { segment: sequence, group: group.clone() });
                 break;
             }
             self.link = group.link;
             self.replay(sequence, group, state);
+        }
+        if planted(Planted::GapReplayedOver) {
+            self.next = target.map_or(self.next, |(first, _)| first);
+        }
+        if sealed {
+            self.last_kind = Some(GroupKind::SealStop);
         }
         match target {
             Some((first, _)) if self.next < first => {
@@ -219,7 +240,9 @@ impl Walk {
     fn absorb_last(&mut self, sequence: SegmentSequence, scan: &SegmentScan, made_bytes: u32) {
         let file = FileName::Segment(sequence);
         let behind = &scan.groups[scan.chained..];
-        if let Some(witness) = self.witness(behind) {
+        if let Some(witness) = self.witness(behind)
+            && !planted(Planted::WitnessIgnored)
+        {
             self.hurt(
                 self.next,
                 format!(
@@ -230,7 +253,10 @@ impl Walk {
             self.absorb_behind_damage(behind);
             return;
         }
-        if scan.file_len < u64::from(made_bytes) && self.last_kind != Some(GroupKind::SealStop) {
+        if scan.file_len < u64::from(made_bytes)
+            && self.last_kind != Some(GroupKind::SealStop)
+            && !planted(Planted::ShortFileUnnoticed)
+        {
             self.hurt(
                 self.next,
                 format!(
@@ -288,7 +314,8 @@ impl Walk {
         if let Entry::Started { epoch, .. } = entry {
             self.epoch = self.epoch.max(*epoch);
         }
-        if lsn >= self.replay_from {
+        let known = planted(Planted::ReplayOneShort) && lsn == self.replay_from;
+        if lsn >= self.replay_from && !known {
             state.apply(lsn, entry);
         }
         if let Entry::Append(append) = entry
@@ -338,7 +365,9 @@ impl Walk {
     ) {
         self.epoch = self.epoch.max(state.epoch);
         let floor = state.log_floor.max(self.unproven_floor()).max(SegmentSequence(1));
-        if let Some(first) = layout.first().filter(|first| *first > floor) {
+        if let Some(first) = layout.first().filter(|first| *first > floor)
+            && !planted(Planted::FloorIgnored)
+        {
             self.hurt(
                 Lsn(0),
                 format!(
@@ -360,10 +389,13 @@ impl Walk {
             }
             self.hurt(self.next, format!("{} is missing", FileName::Segment(hole)));
         }
-        if self.damaged_from.is_none() {
+        if self.damaged_from.is_none() && !planted(Planted::SuccessorNotExpected) {
             self.expect_successor(layout);
         }
-        if self.damaged_from.is_none() && self.known_lsn > self.next {
+        if self.damaged_from.is_none()
+            && self.known_lsn > self.next
+            && !planted(Planted::CheckpointProofIgnored)
+        {
             self.hurt(
                 self.next,
                 format!("a checkpoint was made at LSN {}, the log ends before it", self.known_lsn),
@@ -383,6 +415,7 @@ impl Walk {
         }
         if let Some(served) = identity_epoch
             && served > started
+            && !planted(Planted::EpochProofIgnored)
         {
             self.hurt(
                 self.next,

@@ -1,0 +1,105 @@
+//! Planted bugs: places where the code can be told to be wrong, so that the simulator can prove that it would notice.
+//!
+//! They exist only under `--cfg evenkeel_sim`, which `cargo sim` sets. In every other build [`planted`] is the constant `false`
+//! and the wrong branch is not compiled. What each bug does, and who must notice, stands in the simulator's catalogue.
+
+/// A planted bug, named by what goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "the simulator's catalogue says in a sentence what each of them does")]
+pub enum Planted {
+    // The live end of the log.
+    AnsweredBeforeDurable,
+    AnsweredOneEarly,
+    ShortWriteLeft,
+    WriteErrorAcknowledged,
+    SyncedMarkStuck,
+    BorderPlaceWrong,
+    // Segments and checkpoints.
+    CheckpointAheadOfLog,
+    CheckpointOneLate,
+    CheckpointOneEarly,
+    CheckpointWithoutProducers,
+    CheckpointWithoutConfigs,
+    TrimOneTooFar,
+    TrimBeforeFloor,
+    TrimOnNewestCheckpoint,
+    TrimUnlogged,
+    // Recovery.
+    WitnessIgnored,
+    GapReplayedOver,
+    FloorIgnored,
+    ShortFileUnnoticed,
+    SuccessorNotExpected,
+    CheckpointProofIgnored,
+    EpochProofIgnored,
+    SaltUnchecked,
+    ZerosEndTheScan,
+    TornBodyAccepted,
+    UnprovenTrusted,
+    UnprovenDropped,
+    HeaderTrusted,
+    SealOutlivesCrash,
+    ReadErrorIsTheEnd,
+    EpochNotRaised,
+    LossOffsetsReused,
+    UntrueCheckpointKept,
+    ReplayOneShort,
+    // Produce.
+    DuplicateAnsweredEarly,
+    DuplicateWrongOffset,
+    RefusedButRemembered,
+    FourBatchesRemembered,
+    SequenceNotWrapped,
+    OldEpochTaken,
+    ProducerIdsUnlogged,
+    SequenceGapTaken,
+    // Fetch and lookups.
+    WatermarkEarlyInFetch,
+    WatermarkEarlyInListOffsets,
+    IndexOneBatchLate,
+    WakeupLost,
+    TimeoutLost,
+    DeletionWakesNobody,
+    ReadUnverified,
+    JoinedInWrongOrder,
+    TimeLookupOneLate,
+    // Topics.
+    TopicToldBeforeDurable,
+    DeletionToldBeforeDurable,
+    DeletionUnlogged,
+    CreationUnlogged,
+    PartitionNumbersReused,
+}
+
+/// Whether this bug is planted. One clear line at the place where the code can be wrong.
+#[cfg(not(evenkeel_sim))]
+#[inline(always)]
+#[must_use]
+pub const fn planted(_: Planted) -> bool {
+    false
+}
+
+#[cfg(evenkeel_sim)]
+pub use switch::{plant, planted};
+
+#[cfg(evenkeel_sim)]
+mod switch {
+    use core::sync::atomic::{AtomicU8, Ordering};
+
+    use super::Planted;
+
+    /// One more than the number of the bug; 0 for none. One for the whole process.
+    static PLANTED: AtomicU8 = AtomicU8::new(0);
+
+    /// Plants a bug in place of the one before.
+    pub fn plant(bug: Option<Planted>) {
+        PLANTED.store(bug.map_or(0, |bug| bug as u8 + 1), Ordering::Relaxed);
+    }
+
+    /// Whether this bug is planted. One clear line at the place where the code can be wrong.
+    #[must_use]
+    pub fn planted(bug: Planted) -> bool {
+        PLANTED.load(Ordering::Relaxed) == bug as u8 + 1
+    }
+}
