@@ -139,7 +139,7 @@ mod tests {
             let batch = make(OpNumber(7_000_001), count, filling, None);
             let mut bytes = batch.header.encode().to_vec();
             bytes.extend_from_slice(&batch.records);
-            assert_eq!(verify_stored(&bytes, Offset(0)), Ok(batch.header));
+            assert_eq!(verify_stored(&bytes, Offset(0), -1), Ok(batch.header));
             let twice = [bytes.clone(), bytes].concat();
             let found = split(&twice).expect("whole batches");
             assert_eq!(found.len(), 2);

@@ -215,7 +215,11 @@ impl Live {
                             .records
                             .extend([cached.header.clone(), cached.records.clone()]);
                     }
-                    None => reading.add(part_at, &entry),
+                    None => {
+                        let known = self.state.partition(partition);
+                        let epoch = known.map_or(-1, |known| known.epoch_at(entry.base_offset()));
+                        reading.add(part_at, &entry, epoch);
+                    }
                 }
             }
         }
@@ -284,13 +288,12 @@ impl Live {
 
 impl Reading {
     /// Adds a batch that has to come from the disk: to the last read, if that is for the same part and segment.
-    fn add(&mut self, part: usize, entry: &IndexEntry) {
+    fn add(&mut self, part: usize, entry: &IndexEntry, leader_epoch: i32) {
         let file = FileName::Segment(entry.segment());
+        let at = entry.at(leader_epoch);
         match self.reads.last_mut() {
-            Some(last) if last.part == part && last.file == file => last.batches.push(entry.at()),
-            Some(_) | None => {
-                self.reads.push(Read { part, file, batches: vec![entry.at()], bytes: Vec::new() })
-            }
+            Some(last) if last.part == part && last.file == file => last.batches.push(at),
+            Some(_) | None => self.reads.push(Read { part, file, batches: vec![at], bytes: Vec::new() }),
         }
     }
 

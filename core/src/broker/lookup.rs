@@ -16,8 +16,8 @@ use crate::{
     partition::{Partition, index::IndexEntry},
     planted::{Planted, planted},
     port::{
-        DiskReply, DiskRequest, DiskResult, DiskStep, FileName, FoundOffset, Lane, ListOffsetsAnswer,
-        ListedPartition, ListedTopic, Notice, Response,
+        BatchAt, DiskReply, DiskRequest, DiskResult, DiskStep, FileName, FoundOffset, Lane,
+        ListOffsetsAnswer, ListedPartition, ListedTopic, Notice, Response,
     },
     turn::{Purpose, Turn},
     units::{Epoch, Offset, Timestamp},
@@ -114,7 +114,8 @@ impl Live {
                             let cached = self.cache.find(partition.id, entry.base_offset());
                             let batch = cached.map(|batch| vec![batch.header.clone(), batch.records.clone()]);
                             if batch.is_none() {
-                                reads.push(((topic_at, partition_at), entry));
+                                let file = FileName::Segment(entry.segment());
+                                reads.push(((topic_at, partition_at), file, entry.at(leader_epoch)));
                             }
                             FoundOffset::Within { batch: batch.unwrap_or_default(), timestamp, leader_epoch }
                         }
@@ -131,7 +132,7 @@ impl Live {
         &mut self,
         asker: Asker,
         answer: ListOffsetsAnswer,
-        reads: Vec<((usize, usize), IndexEntry)>,
+        reads: Vec<((usize, usize), FileName, BatchAt)>,
         turn: &mut Turn<'_>,
     ) {
         if reads.is_empty() {
@@ -140,13 +141,12 @@ impl Live {
         }
         let job = self.lookups.next;
         self.lookups.next += 1;
-        for (read, (_, entry)) in reads.iter().enumerate() {
-            let file = FileName::Segment(entry.segment());
-            let steps = vec![DiskStep::ReadBatches { file, batches: vec![entry.at()] }];
+        for (read, (_, file, at)) in reads.iter().enumerate() {
+            let steps = vec![DiskStep::ReadBatches { file: *file, batches: vec![*at] }];
             turn.disk(Purpose::LookupRead { job, read }, DiskRequest { lane: Lane::Read, steps });
         }
         let outstanding = reads.len();
-        let holes = reads.into_iter().map(|(hole, _)| hole).collect();
+        let holes = reads.into_iter().map(|(hole, _, _)| hole).collect();
         self.lookups.jobs.insert(job, Job { asker, answer, holes, outstanding });
     }
 

@@ -63,10 +63,10 @@ impl IndexEntry {
         SegmentSequence(u64::from(self.segment))
     }
 
-    /// Where to read it and what to expect there.
+    /// Where to read it and what to expect there. The leader epoch is its partition's to know.
     #[must_use]
-    pub fn at(&self) -> BatchAt {
-        BatchAt { position: self.position, len: self.len, base_offset: Offset(self.base) }
+    pub fn at(&self, leader_epoch: i32) -> BatchAt {
+        BatchAt { position: self.position, len: self.len, base_offset: Offset(self.base), leader_epoch }
     }
 }
 

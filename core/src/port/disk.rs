@@ -180,6 +180,8 @@ pub struct BatchAt {
     pub len: u32,
     /// The base offset it must carry.
     pub base_offset: Offset,
+    /// The leader epoch it must carry: no checksum of the batch covers it.
+    pub leader_epoch: i32,
 }
 
 /// A file and its size.
@@ -338,7 +340,7 @@ fn read_batches(disk: &dyn Disk, file: FileName, batches: &[BatchAt]) -> Result<
         for at in run {
             let from = (at.position - first.position) as usize;
             let slice = bytes.slice(from..from + at.len as usize);
-            let verified = batch::verify_stored(&slice, at.base_offset);
+            let verified = batch::verify_stored(&slice, at.base_offset, at.leader_epoch);
             if planted(Planted::ReadUnverified) {
                 out.push(slice);
                 continue;

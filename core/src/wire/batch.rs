@@ -198,6 +198,8 @@ pub enum StoredDamage {
     Magic,
     /// The base offset is another one than the index says.
     BaseOffset,
+    /// The leader epoch is another one than that in which it was taken.
+    LeaderEpoch,
     /// The CRC does not match.
     Checksum,
 }
@@ -208,16 +210,22 @@ impl fmt::Display for StoredDamage {
             StoredDamage::Length => "its length field is wrong",
             StoredDamage::Magic => "its magic is not 2",
             StoredDamage::BaseOffset => "it carries another base offset",
+            StoredDamage::LeaderEpoch => "it carries another leader epoch",
             StoredDamage::Checksum => "its checksum does not match",
         })
     }
 }
 
-/// Checks stored bytes against the place they were stored for.
+/// Checks stored bytes against the place they were stored for, and the epoch they were stored in: the two lie in front of what the
+/// batch's own checksum covers.
 ///
 /// # Errors
 /// What does not fit.
-pub fn verify_stored(bytes: &[u8], base_offset: Offset) -> Result<BatchHeader, StoredDamage> {
+pub fn verify_stored(
+    bytes: &[u8],
+    base_offset: Offset,
+    leader_epoch: i32,
+) -> Result<BatchHeader, StoredDamage> {
     let head: &[u8; HEADER_BYTES] =
         bytes.get(..HEADER_BYTES).and_then(|head| head.try_into().ok()).ok_or(StoredDamage::Length)?;
     let header = BatchHeader::parse(head);
@@ -229,6 +237,9 @@ pub fn verify_stored(bytes: &[u8], base_offset: Offset) -> Result<BatchHeader, S
     }
     if header.base_offset != base_offset {
         return Err(StoredDamage::BaseOffset);
+    }
+    if header.leader_epoch != leader_epoch {
+        return Err(StoredDamage::LeaderEpoch);
     }
     if crc32c::crc32c(&bytes[CRC_COVERS_FROM..]) != header.crc {
         return Err(StoredDamage::Checksum);

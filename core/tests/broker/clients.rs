@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use evenkeel_core::{
-    ClientEvent, Event,
+    ClientEvent, Config, Event,
     port::{FoundOffset, Request, Response},
     units::{ConnId, Offset, Timestamp},
+    wire::batch::HEADER_BYTES,
 };
 
 use crate::rig::{Rig, batch, outcome, producer_batch, small};
@@ -242,6 +243,33 @@ fn times_find_their_batch_in_the_cache_and_on_the_disk() {
     assert_eq!(rig.list_offset("t", 0, -1), known(-1, 50, 1));
     assert_eq!(rig.list_offset("t", 0, -2), known(-1, 0, 1));
     assert_eq!(rig.list_offset("t", 7, -2), FoundOffset::Error(3));
+}
+
+/// 1. A batch is stored in leader epoch 2. 2. The disk turns one bit of it while the broker runs: say, that epoch into 6. The
+/// batch's own checksum does not cover it. 3. A consumer that has lost touch asks where epoch 6 ended, and truncates.
+#[test]
+fn no_rotten_byte_of_a_batch_is_served_by_a_running_broker() {
+    let mut rig = Rig::new(Config { cache_bytes: 0, ..small() });
+    rig.create("t", 1, &[]);
+    rig.produce("t", 0, batch(1, 10, 0xaa, 1));
+    rig.produce("t", 0, batch(1, 10, 0xbb, 2));
+    let (base, len) = (1_i64.to_be_bytes(), HEADER_BYTES + 10);
+    let is_second = |bytes: &[u8]| bytes[..8] == base && bytes[HEADER_BYTES..] == [0xbb; 10];
+    let found = rig.disk.with(|files| {
+        let places =
+            files.iter().filter_map(|(file, bytes)| Some((*file, bytes.windows(len).position(is_second)?)));
+        places.collect::<Vec<_>>()
+    });
+    let [(file, position)] = found[..] else { panic!("stored once: {found:?}") };
+    for at in position..position + len {
+        let flip = |rig: &Rig| rig.disk.with(|files| files.get_mut(&file).expect("there")[at] ^= 4);
+        flip(&rig);
+        let answer = rig.fetch("t", 0, 1);
+        let told = &answer.topics[0].partitions[0];
+        assert_eq!((told.error_code, told.records.len()), (56, 0), "byte {} of the batch", at - position);
+        flip(&rig);
+    }
+    assert_eq!(rig.read_all("t", 0).len(), 2);
 }
 
 #[test]

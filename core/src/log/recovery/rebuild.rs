@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     limits::{BLOCK_BYTES, LOSS_SKIP_OFFSETS},
     log::{
-        entry::Entry,
+        entry::{Append, Entry},
         group::{GroupHeader, GroupKind, padded_len},
         identity::Identity,
         recovery::{Recovered, Recovery, RecoveryOp, request, walk::Unproven},
@@ -318,7 +318,9 @@ fn unproven_bytes(unproven: &Unproven, bytes: Bytes) -> Result<Bytes, Refusal> {
         ScannedRecord::Intact { entry: Entry::Append(append), position } => {
             let from = (position - unproven.group.position) as usize;
             bytes.get(from..from + append.body_len() as usize).is_some_and(|body| {
-                crate::wire::batch::verify_stored(body, append.header.base_offset) == Ok(append.header)
+                let Append { header, .. } = append;
+                crate::wire::batch::verify_stored(body, header.base_offset, header.leader_epoch)
+                    == Ok(*header)
             })
         }
         ScannedRecord::Intact { .. } => true,

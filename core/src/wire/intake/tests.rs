@@ -152,7 +152,7 @@ fn a_max_timestamp_that_no_record_has_is_corrected_with_its_checksum() {
         let batch = check_batch(&sample::batch(header, &records(&DELTAS)), 9).expect("taken");
         assert_eq!(batch.header.max_timestamp, Timestamp(1007));
         let stored = [&batch.header.encode()[..], &batch.records].concat();
-        assert_eq!(verify_stored(&stored, Offset(0)), Ok(batch.header));
+        assert_eq!(verify_stored(&stored, Offset(0), batch.header.leader_epoch), Ok(batch.header));
     }
 }
 
