@@ -25,6 +25,7 @@ use crate::{
         recovery::{Outcome, Recovered, Recovery},
         writer::Log,
     },
+    marks::{Mark, mark},
     port::{ClientEvent, DiskResult, Effect, Event, Fault, Notice, Now, Request, Response},
     state::State,
     turn::{Purpose, Timer, Turn, Work},
@@ -159,6 +160,7 @@ impl Stage {
             (Stage::Recovering(recovery), Purpose::Recovery(op)) => {
                 match recovery.completed(op, result, turn)? {
                     Outcome::Recovered(recovered) => {
+                        mark(Mark::Serves);
                         turn.effects.push(Effect::Serve);
                         *self = Stage::Live(Box::new(Live::new(config.clone(), *recovered, turn)));
                         None
@@ -205,6 +207,7 @@ impl Live {
 
     fn request(&mut self, asker: Asker, request: Request, turn: &mut Turn<'_>) {
         if self.stopping {
+            mark(Mark::StoppingRefused);
             turn.effects.push(Effect::Close(asker.conn));
             return;
         }
@@ -279,6 +282,7 @@ impl Live {
                 self.log.durable(),
                 self.log.staged_upto()
             )));
+            mark(Mark::StopAsked);
             self.fetches.wake_all();
         }
     }

@@ -9,6 +9,7 @@ use alloc::{boxed::Box, collections::BTreeMap, string::String};
 
 use crate::{
     log::entry::{Entry, TopicCreated},
+    marks::{Mark, mark},
     partition::Partition,
     planted::{Planted, planted},
     state::topic::{Topic, TopicConfig},
@@ -52,6 +53,7 @@ impl State {
                         partition.log_end = partition.log_end.plus(*skip_offsets);
                         partition.visible = partition.log_end;
                     }
+                    mark(Mark::LossSkips);
                     // Ids may have been given out by what was lost.
                     self.producer_ids_upto = ProducerId(self.producer_ids_upto.0 + *skip_offsets);
                     self.producer_ids_known = lsn.plus(1);
@@ -59,6 +61,7 @@ impl State {
             }
             Entry::TopicCreated(created) => {
                 self.catalog_known = lsn.plus(1);
+                mark(Mark::TopicCreated);
                 self.add_topic(created.clone());
             }
             Entry::TopicDeleted { id } => {

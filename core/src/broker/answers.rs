@@ -4,6 +4,7 @@ use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
 use crate::{
     broker::Asker,
+    marks::{Mark, mark},
     planted::{Planted, planted},
     port::{Effect, Response},
     turn::Turn,
@@ -32,8 +33,10 @@ impl Answers {
     ) {
         let response = Box::new(response);
         if known <= durable {
+            mark(Mark::AnswerAtOnce);
             turn.effects.push(Effect::Reply(asker.conn, asker.tag, response));
         } else {
+            mark(Mark::AnswerWaits);
             self.waiting.entry(known).or_default().push((asker, response));
             self.len += 1;
         }

@@ -4,7 +4,10 @@ use alloc::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use crate::units::{Offset, PartitionId};
+use crate::{
+    marks::{Mark, mark},
+    units::{Offset, PartitionId},
+};
 
 /// What a cached batch costs beside its bytes.
 const OVERHEAD_BYTES: u64 = 192;
@@ -42,6 +45,7 @@ impl Cache {
         self.partitions.entry(partition).or_default().push_back(batch);
         self.order.push_back(partition);
         while self.bytes > self.limit_bytes {
+            mark(Mark::CacheEvicted);
             let oldest = self.order.pop_front().expect("bytes are counted for what is in the order");
             // A deleted partition has left its places in the order; its bytes are no longer counted.
             let Some(batches) = self.partitions.get_mut(&oldest) else { continue };

@@ -13,6 +13,7 @@ use crate::{
     broker::Live,
     limits::CHECKPOINTS_KEPT,
     log::{entry::Entry, writer::Log},
+    marks::{Mark, mark},
     planted::{Planted, planted},
     port::{DiskRequest, DiskResult, DiskStep, FileName, Lane, Notice},
     state::checkpoint,
@@ -70,6 +71,7 @@ impl Live {
             && self.checkpoints.taken.is_none()
             && self.checkpoints.writing.is_none()
         {
+            mark(Mark::CheckpointLast);
             self.checkpoints.last_done = true;
             self.take_snapshot();
         }
@@ -92,9 +94,13 @@ impl Live {
     fn write_snapshot(&mut self, turn: &mut Turn<'_>) {
         let ahead = |lsn: Lsn| lsn > self.log.durable() && !planted(Planted::CheckpointAheadOfLog);
         if self.checkpoints.taken.as_ref().is_none_or(|(lsn, _, _)| ahead(*lsn)) {
+            if self.checkpoints.taken.is_some() {
+                mark(Mark::CheckpointWaits);
+            }
             return;
         }
         let Some((lsn, segment, bytes)) = self.checkpoints.taken.take() else { return };
+        mark(Mark::CheckpointBegun);
         self.checkpoints.writing = Some((lsn, segment));
         let draft = FileName::CheckpointDraft(lsn);
         let steps = vec![
@@ -112,13 +118,17 @@ impl Live {
         assert_eq!(written.0, lsn, "one checkpoint is written at a time");
         match result {
             Ok(_) => {
+                mark(Mark::CheckpointDone);
                 self.checkpoints.kept.retain(|(known, _)| *known != lsn);
                 self.checkpoints.kept.push(written);
                 self.remove_old_checkpoints(turn);
                 self.stage_trim();
             }
             // The log has everything; the next roll tries again.
-            Err(error) => turn.tell(Notice::warn(alloc::format!("cannot write a checkpoint: {error}"))),
+            Err(error) => {
+                mark(Mark::CheckpointFailed);
+                turn.tell(Notice::warn(alloc::format!("cannot write a checkpoint: {error}")));
+            }
         }
     }
 
@@ -128,6 +138,7 @@ impl Live {
         let steps: Vec<_> =
             kept.drain(..surplus).map(|(lsn, _)| DiskStep::Remove(FileName::Checkpoint(lsn))).collect();
         if !steps.is_empty() {
+            mark(Mark::CheckpointOld);
             turn.disk(Purpose::Trim, DiskRequest { lane: Lane::Background, steps });
         }
     }
@@ -163,6 +174,7 @@ impl Live {
             return;
         }
         let Some((_, floor)) = self.checkpoints.trim.take() else { return };
+        mark(Mark::TrimBegun);
         let mut steps = Vec::new();
         self.log.trim(floor, &mut steps);
         turn.tell(Notice::info(alloc::format!(

@@ -24,6 +24,7 @@ use crate::{
     },
     error_code,
     limits::{FETCH_BYTES_MAX, FETCH_WAIT_MAX},
+    marks::{Mark, mark},
     partition::index::IndexEntry,
     planted::{Planted, planted},
     port::{
@@ -115,6 +116,7 @@ impl Fetches {
             if planted(Planted::TimeoutLost) {
                 return;
             }
+            mark(Mark::FetchTimedOut);
             waiting.timed_out = true;
             self.woken.insert(job);
         }
@@ -125,6 +127,7 @@ impl Fetches {
             self.jobs.iter().filter(|(_, job)| job.asker.conn == conn).map(|(id, _)| *id).collect();
         for id in gone {
             if let Some(job) = self.jobs.remove(&id) {
+                mark(Mark::FetchConnectionGone);
                 unpark(id, &job, state, turn);
             }
         }
@@ -196,7 +199,11 @@ impl Live {
         let plan = Plan::make(&job, &self.state);
         let enough = plan.has_error || plan.bytes >= job.min_bytes || job.timed_out || self.stopping;
         if !enough {
+            if parked {
+                mark(Mark::FetchNotEnough);
+            }
             if !parked {
+                mark(Mark::FetchParked);
                 park(id, &job, &mut self.state, turn);
             }
             self.fetches.jobs.insert(id, job);
@@ -211,6 +218,7 @@ impl Live {
             for entry in batches.entries {
                 match self.cache.find(partition, entry.base_offset()) {
                     Some(cached) => {
+                        mark(Mark::FetchCached);
                         reading.answers[part_at]
                             .records
                             .extend([cached.header.clone(), cached.records.clone()]);
@@ -247,6 +255,7 @@ impl Live {
             Ok(batches) => reading.reads[read].bytes = batches,
             Err(notice) => {
                 let part = reading.reads[read].part;
+                mark(Mark::FetchReadFailed);
                 reading.answers[part].error_code = error_code::KAFKA_STORAGE_ERROR;
                 turn.tell(notice);
             }
@@ -272,6 +281,7 @@ impl Live {
                 Err(error_code) => Some(error_code),
             };
             if let Some(error_code) = gone {
+                mark(Mark::FetchGoneMeanwhile);
                 answer.error_code = error_code;
             }
             if answer.error_code != error_code::NONE {
@@ -301,7 +311,11 @@ impl Reading {
     fn join(&mut self) {
         for read in self.reads.drain(..).rev() {
             let records = &mut self.answers[read.part].records;
+            if !records.is_empty() {
+                mark(Mark::FetchJoined);
+            }
             let front = if planted(Planted::JoinedInWrongOrder) { records.len() } else { 0 };
+            mark(Mark::FetchRead);
             records.splice(front..front, read.bytes);
         }
     }

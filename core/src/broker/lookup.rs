@@ -13,6 +13,7 @@ use kafka_protocol::messages::{
 use crate::{
     broker::{Asker, Live},
     error_code,
+    marks::{Mark, mark},
     partition::{Partition, index::IndexEntry},
     planted::{Planted, planted},
     port::{
@@ -111,6 +112,7 @@ impl Live {
                     Ok(partition) => match look_up(partition, asked.timestamp, self.state.epoch) {
                         Lookup::Known(found) => found,
                         Lookup::InBatch { entry, timestamp, leader_epoch } => {
+                            mark(Mark::LookupByTime);
                             let cached = self.cache.find(partition.id, entry.base_offset());
                             let batch = cached.map(|batch| vec![batch.header.clone(), batch.records.clone()]);
                             if batch.is_none() {
@@ -142,6 +144,7 @@ impl Live {
         let job = self.lookups.next;
         self.lookups.next += 1;
         for (read, (_, file, at)) in reads.iter().enumerate() {
+            mark(Mark::LookupRead);
             let steps = vec![DiskStep::ReadBatches { file: *file, batches: vec![*at] }];
             turn.disk(Purpose::LookupRead { job, read }, DiskRequest { lane: Lane::Read, steps });
         }
@@ -162,6 +165,7 @@ impl Live {
                 }
             }
             Err(notice) => {
+                mark(Mark::LookupFailed);
                 *found = FoundOffset::Error(error_code::KAFKA_STORAGE_ERROR);
                 turn.tell(notice);
             }

@@ -16,6 +16,7 @@ use crate::{
     error_code,
     limits::{OFFSET_MAX, PRODUCER_EXPIRY_INTERVAL, PRODUCER_ID_BLOCK, PRODUCER_STATES_MAX},
     log::entry::{Append, Entry},
+    marks::{Mark, mark},
     partition::producers::Verdict,
     planted::{Planted, planted},
     port::{Effect, ProduceIntake, ProducePartition, ProduceTopic, Response},
@@ -95,6 +96,7 @@ impl Live {
             known = self.log.durable();
         }
         if acks == 0 {
+            mark(Mark::ProduceSilent);
             // Nobody listens for an error; a closed connection is what Kafka says instead.
             if failed {
                 turn.effects.push(Effect::Close(asker.conn));
@@ -122,7 +124,9 @@ impl Live {
         let topic = if by_id { self.state.topic(id) } else { self.state.topic_named(name) };
         let unknown =
             if by_id { error_code::UNKNOWN_TOPIC_ID } else { error_code::UNKNOWN_TOPIC_OR_PARTITION };
-        let topic = topic.ok_or(Refused { error_code: unknown, message: None })?;
+        let topic = topic
+            .ok_or(Refused { error_code: unknown, message: None })
+            .inspect_err(|_| mark(Mark::ProduceUnknownTopic))?;
         let partition = topic
             .partition_id(index)
             .ok_or(Refused { error_code: error_code::UNKNOWN_TOPIC_OR_PARTITION, message: None })?;
@@ -136,6 +140,7 @@ impl Live {
         }
         checked?;
         if topic.config.log_append_time {
+            mark(Mark::ProduceStamped);
             batch.header.stamp_append_time(turn.now.wall, batch.records.len());
         }
         self.append(partition, batch, turn)
@@ -167,6 +172,7 @@ impl Live {
             }
         }
         if !self.log.accepts() {
+            mark(Mark::ProduceNoRoom);
             return Err(refused(
                 error_code::KAFKA_STORAGE_ERROR,
                 "the disk gives no room for another log segment",
@@ -184,6 +190,10 @@ impl Live {
             match partition.producers.check(&header) {
                 Verdict::New => {}
                 Verdict::Duplicate(taken) => {
+                    mark(Mark::ProduceDuplicate);
+                    if taken.lsn >= self.log.durable() {
+                        mark(Mark::ProduceDuplicateInFlight);
+                    }
                     let early = planted(Planted::DuplicateAnsweredEarly);
                     let known = if early { Lsn(0) } else { taken.lsn.plus(1) };
                     return Ok(Taken {
@@ -194,12 +204,14 @@ impl Live {
                     });
                 }
                 Verdict::OutOfOrder => {
+                    mark(Mark::ProduceOutOfOrder);
                     return Err(refused(
                         error_code::OUT_OF_ORDER_SEQUENCE_NUMBER,
                         "the sequence does not follow the last one taken from this producer",
                     ));
                 }
                 Verdict::Fenced => {
+                    mark(Mark::ProduceFenced);
                     return Err(refused(
                         error_code::INVALID_PRODUCER_EPOCH,
                         "this producer has been replaced by one with a newer epoch",
@@ -212,6 +224,7 @@ impl Live {
         }
         header.base_offset = partition.log_end;
         header.leader_epoch = epoch;
+        mark(Mark::ProduceTaken);
         let stamped = header.attributes & crate::wire::batch::LOG_APPEND_TIME != 0;
         let append = Append { partition: id, appended_at: turn.now.wall, header };
         let lsn = self.commit(Entry::Append(append), records);
@@ -260,6 +273,7 @@ impl Live {
             } else {
                 self.commit(entry, Bytes::new());
             }
+            mark(Mark::ProducerIdBlock);
             self.producer_ids_next = Some(upto);
         }
         let id = self.producer_ids_next?;

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::{
     broker::{Live, cache::CachedBatch},
     log::{entry::Entry, writer::Written},
+    marks::{Mark, mark},
     planted::{Planted, planted},
 };
 
@@ -14,8 +15,15 @@ impl Live {
             match staged.entry {
                 Entry::Append(append) => {
                     // A topic deleted while its batch was on the way to the disk: nobody will read it.
-                    let Some(partition) = self.state.partition_mut(append.partition) else { continue };
+                    let Some(partition) = self.state.partition_mut(append.partition) else {
+                        mark(Mark::PublishedForNobody);
+                        continue;
+                    };
+                    mark(Mark::Published);
                     partition.publish(&append, place);
+                    if !partition.waiting.is_empty() {
+                        mark(Mark::FetchWoken);
+                    }
                     if !planted(Planted::WakeupLost) {
                         self.fetches.wake(&partition.waiting);
                     }

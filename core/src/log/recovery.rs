@@ -46,6 +46,7 @@ use crate::{
         scan::{ScanOrder, front_of},
         writer::Log,
     },
+    marks::{Mark, mark},
     port::{
         DiskError, DiskErrorKind, DiskReply, DiskRequest, DiskResult, DiskStep, FileEntry, FileName, Lane,
         Notice,
@@ -263,6 +264,7 @@ impl Recovery {
                         detail: String::from("its checksum does not match, and there is no log beside it"),
                     }));
                 }
+                mark(Mark::IdentityDamaged);
                 turn.tell(Notice::warn(String::from(
                     "the identity file is damaged; the log tells the cluster id, and the file is written anew",
                 )));
@@ -279,7 +281,10 @@ impl Recovery {
                 turn.disk(Purpose::Recovery(RecoveryOp::Checkpoint(lsn)), request(Lane::Background, steps));
                 Ok(())
             }
-            None => self.begin_walk(Lsn(0), turn),
+            None => {
+                mark(Mark::NoCheckpoint);
+                self.begin_walk(Lsn(0), turn)
+            }
         }
     }
 
@@ -287,6 +292,7 @@ impl Recovery {
         let DiskReply::Bytes(bytes) = one(result)? else { unreachable!("a read was asked for") };
         match checkpoint::decode(&bytes) {
             Ok((state, said)) if said == lsn => {
+                mark(Mark::CheckpointUsed);
                 self.state = state;
                 self.begin_walk(lsn, turn)
             }
@@ -295,6 +301,7 @@ impl Recovery {
                     "{} is damaged; falling back to the one before it, or to the whole log",
                     FileName::Checkpoint(lsn)
                 )));
+                mark(Mark::CheckpointDamaged);
                 self.checkpoints.pop();
                 self.walk.note_damaged_checkpoint(lsn);
                 self.next_checkpoint(turn)
@@ -375,10 +382,17 @@ impl Recovery {
         };
         match (damage, self.config.accept_loss_from) {
             (None, None) => {}
-            (None, Some(accepted)) => return Err(Refusal::LossNotNamed { accepted, damage: None }),
-            (Some(damage), None) => return Err(Refusal::Damage(damage)),
+            (None, Some(accepted)) => {
+                mark(Mark::LossNotThere);
+                return Err(Refusal::LossNotNamed { accepted, damage: None });
+            }
+            (Some(damage), None) => {
+                mark(Mark::RefusedDamage);
+                return Err(Refusal::Damage(damage));
+            }
             (Some(damage), Some(accepted)) if damage.accept_from == accepted => self.walk.accept(damage),
             (Some(damage), Some(accepted)) => {
+                mark(Mark::LossElsewhere);
                 return Err(Refusal::LossNotNamed { accepted, damage: Some(damage.accept_from) });
             }
         }
@@ -390,6 +404,7 @@ impl Recovery {
     /// The checkpoint that the walk began from knows more than the log in front of the damage: what could be served without the
     /// rest is told by an older one. The same with and without `--accept-loss-from-lsn`, so that a refusal names what is accepted.
     fn walk_again(&mut self, damage: Damage, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        mark(Mark::WalkAgain);
         let mut walk = Walk::default();
         for lsn in self.checkpoints.extract_if(.., |lsn| *lsn > damage.from) {
             // It still proves that the log went that far.

@@ -13,6 +13,7 @@ use crate::{
         group::{GROUP_MAGIC, GroupHeader},
         segment::{SegmentFront, SegmentHeader},
     },
+    marks::{Mark, mark},
     planted::{Planted, planted},
     port::{Disk, DiskError, FileName},
 };
@@ -134,12 +135,16 @@ pub fn scan_bytes(bytes: &[u8]) -> SegmentScan {
             chain = follows.then_some((group.header.upto(), group.link));
             found.groups.push(group);
             found.dirty_upto = behind;
+            if !follows {
+                mark(Mark::ScanDoesNotFollow);
+            }
             if follows {
                 found.chained = found.groups.len();
                 found.end = behind;
             }
         } else {
             // Nothing behind a block that is not a group follows the chain.
+            mark(Mark::ScanNoGroup);
             chain = None;
             if !is_zero(&rest[..rest.len().min(BLOCK_BYTES as usize)]) {
                 found.dirty_upto = behind;
@@ -185,7 +190,10 @@ fn group_at(rest: &[u8], at: usize, salt: Option<u64>) -> Option<ScannedGroup> {
                     entry: Entry::Append(verified),
                     position: u32::try_from(at + body_at).expect("segments are smaller than 4 GiB"),
                 },
-                Some(Err(_)) | None => ScannedRecord::Damaged(append),
+                Some(Err(_)) | None => {
+                    mark(Mark::ScanBodyDamaged);
+                    ScannedRecord::Damaged(append)
+                }
             },
         });
         body_at = body_end;

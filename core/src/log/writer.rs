@@ -18,6 +18,7 @@ use crate::{
         group::{GroupHeader, GroupKind, padded_len},
         segment::SegmentHeader,
     },
+    marks::{Mark, mark},
     partition::index::Place,
     planted::{Planted, planted},
     port::{DiskRequest, DiskResult, DiskStep, Fault, FileName, Lane},
@@ -235,8 +236,10 @@ impl Log {
             return;
         }
         if !self.staged.is_empty() {
+            mark(Mark::LogGroup);
             self.write_data(turn);
         } else if self.closing {
+            mark(Mark::LogSealStop);
             self.write_empty(GroupKind::SealStop, turn);
         } else if self.told < self.durable && self.marker_due.is_none() && self.room() >= 2 * BLOCK_BYTES {
             let due = turn.now.mono.after(MARKER_DELAY);
@@ -249,6 +252,7 @@ impl Log {
     pub fn marker_due(&mut self, turn: &mut Turn<'_>) {
         self.marker_due = None;
         if self.writing.is_none() && self.staged.is_empty() && !self.closing && self.told < self.durable {
+            mark(Mark::LogMarker);
             self.write_empty(GroupKind::Marker, turn);
         }
     }
@@ -297,6 +301,7 @@ impl Log {
     fn issue(&mut self, writing: Writing, steps: Vec<DiskStep>, turn: &mut Turn<'_>) {
         assert!(self.writing.is_none(), "one log write in flight");
         if let Some(due) = self.marker_due.take() {
+            mark(Mark::LogMarkerOvertaken);
             turn.cancel(due, Timer::Marker);
         }
         self.writing = Some(writing);
@@ -326,7 +331,11 @@ impl Log {
         let (tail, write_at) = if count > 0 {
             (self.tail.clone(), self.tail.position)
         } else {
-            let Some(next) = self.spares.pop_front() else { return };
+            mark(Mark::LogNoRoom);
+            let Some(next) = self.spares.pop_front() else {
+                mark(Mark::LogWaitsForSpare);
+                return;
+            };
             let tail = self.roll(next, &mut steps, &mut data, turn);
             (count, heads_len, bodies_len) = self.fitting(self.writer.group_bytes_max);
             assert!(count > 0, "each record is checked to fit into a group when it is accepted");
@@ -371,6 +380,7 @@ impl Log {
         // The old segment is synced before the new one is begun: its last groups must not be younger than the link to them.
         steps.push(DiskStep::Write { file: old, position: u64::from(self.tail.position), data: seal });
         steps.push(DiskStep::Sync(old));
+        mark(Mark::LogRoll);
         let header = SegmentHeader {
             sequence: next,
             salt: turn.work.random.bits(),
@@ -436,7 +446,7 @@ impl Log {
             return Ok(Vec::new());
         }
         if !planted(Planted::WriteErrorAcknowledged) {
-            result.map_err(Fault::LogWrite)?;
+            result.map_err(Fault::LogWrite).inspect_err(|_| mark(Mark::LogWriteFailed))?;
         }
         assert!(
             self.durable <= writing.upto && writing.upto <= self.next,
@@ -444,6 +454,9 @@ impl Log {
         );
         self.durable = writing.upto;
         self.told = writing.synced;
+        if !self.staged.is_empty() {
+            mark(Mark::LogGathered);
+        }
         self.tail = writing.tail;
         self.sealed = writing.kind == GroupKind::SealStop;
         Ok(writing.records)

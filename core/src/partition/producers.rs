@@ -8,6 +8,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use crate::{
     limits::PRODUCER_BATCHES,
     log::entry::Append,
+    marks::{Mark, mark},
     planted::{Planted, planted},
     units::{Lsn, Offset, ProducerId, Timestamp},
     wire::batch::BatchHeader,
@@ -110,12 +111,17 @@ impl Producers {
             batches: VecDeque::with_capacity(PRODUCER_BATCHES),
         });
         if producer.epoch != header.producer_epoch {
+            mark(Mark::ProducerEpochRaised);
             producer.epoch = header.producer_epoch;
             producer.batches.clear();
+        }
+        if last_sequence(header) < header.base_sequence {
+            mark(Mark::ProducerWrapped);
         }
         producer.last_append = append.appended_at;
         let remembered = PRODUCER_BATCHES - usize::from(planted(Planted::FourBatchesRemembered));
         if producer.batches.len() == remembered {
+            mark(Mark::ProducerForgets);
             producer.batches.pop_front();
         }
         let stamped = header.attributes & crate::wire::batch::LOG_APPEND_TIME != 0;

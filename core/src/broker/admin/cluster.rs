@@ -26,6 +26,7 @@ use crate::{
     },
     error_code,
     log::entry::Entry,
+    marks::{Mark, mark},
     planted::{Planted, planted},
     port::Response,
     state::topic::Topic,
@@ -122,6 +123,7 @@ impl Live {
         let name = String::from(name.as_str());
         let created = self.new_topic(name, partitions, alloc::collections::BTreeMap::new(), turn);
         let created = created.map_err(|(error_code, _)| error_code)?;
+        mark(Mark::TopicAutoCreated);
         let id = created.id;
         self.commit(Entry::TopicCreated(created), Bytes::new());
         Ok(id)

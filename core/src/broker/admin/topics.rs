@@ -24,6 +24,7 @@ use crate::{
     error_code,
     limits::{PARTITIONS_MAX, TOPIC_PARTITIONS_MAX},
     log::entry::{Entry, TopicCreated},
+    marks::{Mark, mark},
     planted::{Planted, planted},
     port::Response,
     state::topic::{check_config, check_name, collision_form},
@@ -45,6 +46,7 @@ impl Live {
     ) -> Result<TopicCreated, Refused> {
         check_name(&name).map_err(|message| (error_code::INVALID_TOPIC_EXCEPTION, message))?;
         if self.state.topic_named(&name).is_some() {
+            mark(Mark::TopicExists);
             return Err((error_code::TOPIC_ALREADY_EXISTS, format!("topic {name} already exists")));
         }
         let form = collision_form(&name);
@@ -68,6 +70,7 @@ impl Live {
                 .map_err(|message| (error_code::INVALID_CONFIG, message))?;
         }
         if !self.log.accepts() {
+            mark(Mark::CreateNoRoom);
             let message = String::from("the disk gives no room for another log segment");
             return Err((error_code::KAFKA_STORAGE_ERROR, message));
         }
@@ -233,14 +236,19 @@ impl Live {
             Err(error_code) => return result.with_error_code(error_code),
         };
         if !self.log.accepts() {
+            mark(Mark::DeleteNoRoom);
             return result.with_error_code(error_code::KAFKA_STORAGE_ERROR);
         }
         for partition in topic.partition_ids() {
             if let Some(partition) = self.state.partition(partition)
                 && !planted(Planted::DeletionWakesNobody)
             {
+                if !partition.waiting.is_empty() {
+                    mark(Mark::FetchWokenByDeletion);
+                }
                 self.fetches.wake(&partition.waiting);
             }
+            mark(Mark::TopicDeleted);
             self.cache.forget(partition);
         }
         let entry = Entry::TopicDeleted { id: topic.id() };

@@ -8,6 +8,7 @@ use crate::{
         lookup::check_leader_epoch,
     },
     error_code,
+    marks::{Mark, mark},
     partition::{Partition, index::IndexEntry},
     planted::{Planted, planted},
     port::FetchedPartition,
@@ -85,12 +86,14 @@ impl Plan {
             let within =
                 part_bytes + len <= u64::from(part.max_bytes) && self.bytes + len <= u64::from(max_bytes);
             if !within && self.bytes > 0 {
+                mark(Mark::FetchBounded);
                 break;
             }
             entries.push(*entry);
             part_bytes += len;
             self.bytes += len;
             if !within {
+                mark(Mark::FetchFirstWhole);
                 break;
             }
         }

@@ -16,6 +16,7 @@ use crate::{
         segment::{SegmentFront, SegmentHeader},
         writer::{Log, Tail, Writer},
     },
+    marks::{Mark, mark},
     partition::index::Place,
     planted::{Planted, planted},
     port::{DiskError, DiskErrorKind, DiskReply, DiskStep, FileName, Lane, Notice},
@@ -203,6 +204,7 @@ impl Recovery {
             steps.push(if unused {
                 DiskStep::Remove(file)
             } else {
+                mark(Mark::SegmentSetAside);
                 DiskStep::Rename { from: file, to: FileName::Lost(epoch, lost) }
             });
             steps.push(DiskStep::SyncDirectory);
@@ -218,6 +220,7 @@ impl Recovery {
             if let file @ FileName::Checkpoint(lsn) = entry.file
                 && !self.checkpoints.contains(&lsn)
             {
+                mark(Mark::UntrueCheckpointRemoved);
                 steps.push(DiskStep::Remove(file));
             }
         }
@@ -227,6 +230,7 @@ impl Recovery {
     fn keep_torn(&self, bytes: Option<Bytes>, steps: &mut Vec<DiskStep>) {
         if let (Some(torn), Some(bytes)) = (self.walk.torn, bytes) {
             let file = FileName::Torn(torn.segment);
+            mark(Mark::TornKept);
             steps.push(DiskStep::Create(file));
             steps.push(DiskStep::Write { file, position: 0, data: vec![bytes] });
             steps.push(DiskStep::Sync(file));
@@ -235,6 +239,7 @@ impl Recovery {
 
     fn report_loss(&self, epoch: Epoch, turn: &mut Turn<'_>, steps: &mut Vec<DiskStep>) {
         let Some(damage) = &self.walk.accepted else { return };
+        mark(Mark::LossReported);
         let text = loss_report(damage, epoch);
         turn.tell(Notice::error(text.replace('\n', " ")));
         let file = FileName::LossReport(epoch);
@@ -260,6 +265,7 @@ impl Recovery {
                 | FileName::LossReport(_) => false,
             };
             if stale {
+                mark(Mark::LeftoverRemoved);
                 steps.push(DiskStep::Remove(entry.file));
             }
         }
@@ -277,9 +283,18 @@ impl Recovery {
                 torn.upto - torn.from,
                 FileName::Torn(torn.segment)
             ),
-            (None, None) => String::from("new log"),
-            (None, Some(_)) if self.walk.ended_sealed() => String::from("clean end"),
-            (None, Some(_)) => String::from("end without a closing seal, nothing torn"),
+            (None, None) => {
+                mark(Mark::VerdictNew);
+                String::from("new log")
+            }
+            (None, Some(_)) if self.walk.ended_sealed() => {
+                mark(Mark::VerdictClean);
+                String::from("clean end")
+            }
+            (None, Some(_)) => {
+                mark(Mark::VerdictEnd);
+                String::from("end without a closing seal, nothing torn")
+            }
         };
         turn.tell(Notice::info(format!(
             "recovery: {verdict}; {} records in {segments} segments verified in {took_ms} ms; epoch {epoch}, next LSN {}",

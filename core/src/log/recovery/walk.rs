@@ -18,6 +18,7 @@ use crate::{
         scan::{ScannedGroup, ScannedRecord, SegmentScan},
         segment::SegmentFront,
     },
+    marks::{Mark, mark},
     partition::index::Place,
     planted::{Planted, planted},
     port::{DiskStep, FileName, Notice},
@@ -88,6 +89,7 @@ impl Walk {
         self.next = replay_from;
         let Some((first, header, link)) = layout.begun().next() else {
             if replay_from > Lsn(0) {
+                mark(Mark::WalkNoSegment);
                 self.hurt(Lsn(0), String::from("there is a checkpoint, but no log segment"));
             }
             return;
@@ -97,6 +99,7 @@ impl Walk {
                 replay_from,
                 format!("the log begins only at LSN {} ({})", header.first, FileName::Segment(first)),
             );
+            mark(Mark::WalkBeginsLate);
             self.intact_from = Some(header.first);
         }
         self.next = header.first;
@@ -104,6 +107,7 @@ impl Walk {
         if layout.first() != Some(first) {
             let oldest = layout.first().expect("there is one that was begun");
             // What is in it is not known, so nothing that follows it can be placed.
+            mark(Mark::WalkOldestHeader);
             self.hurt(Lsn(0), format!("the header of {} is damaged", FileName::Segment(oldest)));
         }
     }
@@ -152,6 +156,7 @@ impl Walk {
                         && !planted(Planted::HeaderTrusted)
                     {
                         // Its header may be in the page cache only. Nothing may be chained to it.
+                        mark(Mark::WalkReplaces);
                         (self.last, self.link) = before;
                         self.replaces = Some(sequence);
                     }
@@ -204,6 +209,7 @@ impl Walk {
                     self.next = group.header.first;
                     break;
                 }
+                mark(Mark::WalkUnproven);
                 self.unproven = Some(Unproven { segment: sequence, group: group.clone() });
                 break;
             }
@@ -220,11 +226,13 @@ impl Walk {
             Some((first, _)) if self.next < first => {
                 self.hurt(self.next, format!("{} breaks at byte {}", file, scan.end));
                 self.absorb_behind_damage(&scan.groups[counted..]);
+                mark(Mark::WalkBreaks);
                 let beyond = first;
                 self.intact_from = Some(self.intact_from.map_or(beyond, |known| known.min(beyond)));
             }
             // A segment between the two is missing: told at the end.
             Some((_, link)) if self.link != link && layout.get(sequence.next()).is_some() => {
+                mark(Mark::WalkEmptyGroupHurt);
                 turn.tell(Notice::warn(format!(
                     "{file}: a group without records is damaged near byte {}; no record is",
                     scan.end
@@ -250,6 +258,7 @@ impl Walk {
                     scan.end, witness.position
                 ),
             );
+            mark(Mark::WalkWitness);
             self.absorb_behind_damage(behind);
             return;
         }
@@ -257,6 +266,7 @@ impl Walk {
             && self.last_kind != Some(GroupKind::SealStop)
             && !planted(Planted::ShortFileUnnoticed)
         {
+            mark(Mark::WalkShort);
             self.hurt(
                 self.next,
                 format!(
@@ -267,6 +277,7 @@ impl Walk {
             return;
         }
         if scan.dirty_upto > scan.end {
+            mark(Mark::WalkTorn);
             self.torn = Some(TornTail { segment: sequence, from: scan.end, upto: scan.dirty_upto });
         }
     }
@@ -289,12 +300,14 @@ impl Walk {
         let rolled = self.last_kind == Some(GroupKind::SealRoll);
         let proof = scan.groups.iter().find(|group| group.header.synced > self.next || !rolled);
         if proof.is_some() {
+            mark(Mark::WalkHeaderDamaged);
             self.hurt(
                 self.next,
                 format!("the header of {file} is damaged, and it holds groups that were synced"),
             );
             self.absorb_behind_damage(&scan.groups);
         } else if rolled && self.damaged_from.is_none() && scan.dirty_upto > BLOCK_BYTES {
+            mark(Mark::WalkTornBegin);
             self.torn = Some(TornTail { segment: sequence, from: 0, upto: scan.dirty_upto });
         }
     }
@@ -315,6 +328,9 @@ impl Walk {
             self.epoch = self.epoch.max(*epoch);
         }
         let known = planted(Planted::ReplayOneShort) && lsn == self.replay_from;
+        if lsn < self.replay_from {
+            mark(Mark::ReplayKnown);
+        }
         if lsn >= self.replay_from && !known {
             state.apply(lsn, entry);
         }
@@ -376,10 +392,12 @@ impl Walk {
                     FileName::Segment(first)
                 ),
             );
+            mark(Mark::WalkOldestMissing);
             self.damaged_from = Some(Lsn(0));
         }
         for hole in layout.holes() {
             if self.damaged_from.is_none() && self.last.or(self.replaces).is_some_and(|last| hole < last) {
+                mark(Mark::WalkHoleCovered);
                 // The chain went over it. After a crash loop, all that a segment holds may have been copied on.
                 turn.tell(Notice::warn(format!(
                     "{} is missing; every record it held is in the segments around it",
@@ -387,6 +405,7 @@ impl Walk {
                 )));
                 continue;
             }
+            mark(Mark::WalkHole);
             self.hurt(self.next, format!("{} is missing", FileName::Segment(hole)));
         }
         if self.damaged_from.is_none() && !planted(Planted::SuccessorNotExpected) {
@@ -396,6 +415,7 @@ impl Walk {
             && self.known_lsn > self.next
             && !planted(Planted::CheckpointProofIgnored)
         {
+            mark(Mark::WalkCheckpointKnowsMore);
             self.hurt(
                 self.next,
                 format!("a checkpoint was made at LSN {}, the log ends before it", self.known_lsn),
@@ -405,6 +425,7 @@ impl Walk {
         if let Some(reported) = reported_epoch
             && reported > started
         {
+            mark(Mark::WalkLossHalfAccepted);
             self.hurt(
                 self.next,
                 format!(
@@ -417,6 +438,7 @@ impl Walk {
             && served > started
             && !planted(Planted::EpochProofIgnored)
         {
+            mark(Mark::WalkEpochServed);
             self.hurt(
                 self.next,
                 format!("this directory has served in epoch {served}, the log ends in epoch {started}"),
@@ -467,11 +489,15 @@ impl Walk {
         });
         let file = FileName::Segment(last.next());
         match layout.get(last.next()) {
-            None => self.hurt(
-                self.next,
-                format!("{file} is missing: the segment before it says that the log goes on"),
-            ),
+            None => {
+                mark(Mark::WalkNoSuccessor);
+                self.hurt(
+                    self.next,
+                    format!("{file} is missing: the segment before it says that the log goes on"),
+                );
+            }
             Some(next) if next.len < made => {
+                mark(Mark::WalkShortSuccessor);
                 self.hurt(self.next, format!("{file} has {} bytes, less than it was made with", next.len));
             }
             Some(_) => {}
@@ -516,6 +542,7 @@ impl Walk {
 
     /// The operator gives up what is damaged and everything behind it.
     pub(super) fn accept(&mut self, damage: Damage) {
+        mark(Mark::LossAccepted);
         self.torn = None;
         if self.last.is_none() && self.replaces.is_none() {
             // Nothing was read: what remains is what the checkpoint knows, or nothing at all.

@@ -5,6 +5,7 @@ use alloc::{string::String, vec, vec::Vec};
 use crate::{
     limits::SPARE_SEGMENTS,
     log::writer::Log,
+    marks::{Mark, mark},
     port::{DiskError, DiskRequest, DiskStep, FileName, Lane, Notice},
     turn::{Purpose, Timer, Turn},
     units::SegmentSequence,
@@ -23,7 +24,13 @@ impl Log {
         let hurry = self.fills_fast || (self.spares.is_empty() && self.room() < self.tail.segment_bytes / 2);
         let steps = vec![
             DiskStep::Create(file),
-            if hurry { DiskStep::Reserve { file, len } } else { DiskStep::Zero { file, len } },
+            if hurry {
+                mark(Mark::SegmentReserved);
+                DiskStep::Reserve { file, len }
+            } else {
+                mark(Mark::SegmentZeroed);
+                DiskStep::Zero { file, len }
+            },
             DiskStep::Sync(file),
             DiskStep::SyncDirectory,
         ];
@@ -36,8 +43,10 @@ impl Log {
         match result {
             Ok(()) => {
                 if self.prepare_failures > 0 {
+                    mark(Mark::SegmentsAgain);
                     turn.tell(Notice::info(String::from("the disk gives log segments again")));
                 }
+                mark(Mark::SegmentPrepared);
                 self.preparing = false;
                 self.prepare_failures = 0;
                 self.spares.push_back(segment);
@@ -45,6 +54,7 @@ impl Log {
             }
             Err(error) => {
                 // The same name is created anew next time, so nothing of the failed attempt is trusted.
+                mark(Mark::SegmentNotPrepared);
                 self.prepare_failures += 1;
                 let wait = core::time::Duration::from_secs(1 << self.prepare_failures.min(5));
                 turn.tell(Notice::warn(alloc::format!(
@@ -67,6 +77,7 @@ impl Log {
     pub fn trim(&mut self, floor: SegmentSequence, steps: &mut Vec<DiskStep>) {
         assert!(floor <= self.tail.segment, "the segment in use stays");
         while self.first_segment < floor {
+            mark(Mark::SegmentTrimmed);
             steps.push(DiskStep::Remove(FileName::Segment(self.first_segment)));
             steps.push(DiskStep::SyncDirectory);
             self.first_segment = self.first_segment.next();
