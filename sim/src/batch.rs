@@ -2,7 +2,11 @@
 
 use bytes::Bytes;
 use evenkeel_core::{
-    units::{Offset, ProducerId, Timestamp},
+    log::{
+        entry::APPEND_HEAD_BYTES,
+        group::{GROUP_HEADER_BYTES, GroupHeader, GroupKind},
+    },
+    units::{Epoch, Lsn, Offset, ProducerId, Timestamp},
     wire::batch::{Batch, BatchHeader, CRC_COVERS_FROM, HEADER_BYTES, LENGTH_OVERHEAD},
 };
 
@@ -13,13 +17,52 @@ const VALUE_MAGIC: &[u8; 4] = b"op: ";
 /// Bytes of a value in front of its filling: the magic, the operation, the record's place in its batch.
 const VALUE_PREFIX_BYTES: usize = 4 + 8 + 4;
 
+/// One batch in so many holds what looks like a group of the log that was synced.
+const HOSTILE_EVERY: u64 = 3_000_000_000;
+/// Where the records of a lone batch begin in its group: behind its header, the head of the batch, and the batch's own header.
+const FIRST_RECORD_AT: usize = GROUP_HEADER_BYTES + APPEND_HEAD_BYTES + HEADER_BYTES;
+/// Bytes of a record in front of its value, if both are between 64 bytes and 8 KiB long.
+const RECORD_OVERHEAD_BYTES: usize = 8;
+
+/// Whether the batch of that operation is one of them.
+#[must_use]
+pub fn is_hostile(op: OpNumber) -> bool {
+    op.0.is_multiple_of(HOSTILE_EVERY)
+}
+
+/// The front of a group without records, wholly intact but for its salt, which no client can know.
+fn made_up_group() -> Vec<u8> {
+    let far = Lsn(1 << 40);
+    let header = GroupHeader {
+        previous: 0,
+        salt: 0,
+        first: far,
+        records: 0,
+        kind: GroupKind::Marker,
+        heads_len: 0,
+        bodies_len: 0,
+        synced: far,
+        epoch: Epoch(1),
+    };
+    header.encode_front(&[]).0
+}
+
 /// Who sends a batch, for an idempotent producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sequenced {
     /// The producer.
     pub producer: ProducerId,
+    /// Its epoch.
+    pub epoch: i16,
     /// Sequence of the first record.
     pub first: i32,
+}
+
+/// The sequence so many records behind another: from 2^31 - 1 it goes on at 0. Written anew here: an oracle that asked the core would
+/// agree with its mistakes.
+#[must_use]
+pub fn sequence_after(sequence: i32, records: i32) -> i32 {
+    sequence.wrapping_add(records) & i32::MAX
 }
 
 fn put_varint(out: &mut Vec<u8>, value: i64) {
@@ -52,6 +95,7 @@ fn len(bytes: usize) -> i64 {
 #[must_use]
 pub fn make(op: OpNumber, count: i32, filling: usize, sequenced: Option<Sequenced>) -> Batch {
     let mut dice = Dice::new(op.0);
+    let hostile = is_hostile(op).then(made_up_group);
     let mut records = Vec::new();
     for index in 0..count {
         let mut value = Vec::with_capacity(VALUE_PREFIX_BYTES + filling);
@@ -59,7 +103,15 @@ pub fn make(op: OpNumber, count: i32, filling: usize, sequenced: Option<Sequence
         value.extend_from_slice(&op.0.to_be_bytes());
         value.extend_from_slice(&index.to_be_bytes());
         while value.len() < VALUE_PREFIX_BYTES + filling {
-            value.extend_from_slice(&dice.bits().to_le_bytes());
+            match &hostile {
+                // One of its copies begins on the border of a block, if this is the only batch of its group.
+                Some(group) if value.len() == VALUE_PREFIX_BYTES => {
+                    let before = FIRST_RECORD_AT + records.len() + RECORD_OVERHEAD_BYTES + VALUE_PREFIX_BYTES;
+                    value.extend_from_slice(&group[before % group.len()..]);
+                }
+                Some(group) => value.extend_from_slice(group),
+                None => value.extend_from_slice(&dice.bits().to_le_bytes()),
+            }
         }
         value.truncate(VALUE_PREFIX_BYTES + filling);
         let mut record = vec![0];
@@ -85,7 +137,7 @@ pub fn make(op: OpNumber, count: i32, filling: usize, sequenced: Option<Sequence
             1000 + i64::try_from(op.0 % 1_000_000).expect("small") + i64::from(count) - 1,
         ),
         producer_id: sequenced.map_or(ProducerId(-1), |by| by.producer),
-        producer_epoch: sequenced.map_or(-1, |_| 0),
+        producer_epoch: sequenced.map_or(-1, |by| by.epoch),
         base_sequence: sequenced.map_or(-1, |by| by.first),
         record_count: count,
     };

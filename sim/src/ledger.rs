@@ -4,6 +4,7 @@
 //! neither done nor undone: it may show up, at most as often as it was tried. The [`crate::invariant`]s compare this
 //! with what is read back.
 
+mod conduct;
 mod judge;
 
 use core::fmt;
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use evenkeel_core::{
-    units::{ConnId, Tag, TopicId},
+    units::{ConnId, ProducerId, Tag, TopicId},
     wire::batch::BatchHeader,
 };
 
@@ -52,6 +53,8 @@ pub struct Op {
     pub sequenced: Option<Sequenced>,
     /// Attempts that may have been stored.
     pub possible: u32,
+    /// The time that the broker says that it wrote into it, of an idempotent producer in a stamped topic.
+    pub append_time: Option<i64>,
     /// Offset of the acknowledgement, the same each time for an idempotent producer.
     pub acked_at: Option<i64>,
 }
@@ -80,6 +83,10 @@ pub struct PartitionBook {
     pub facts: BTreeMap<i64, (OpNumber, Known)>,
     /// Largest high watermark that anybody was told.
     pub high_watermark: i64,
+    /// When each batch came to be known.
+    pub since: BTreeMap<i64, u64>,
+    /// Newest epoch of each idempotent producer of which a batch was acknowledged.
+    pub producer_epochs: BTreeMap<ProducerId, i16>,
 }
 
 /// What is promised of a topic.
@@ -95,6 +102,8 @@ pub struct TopicBook {
     pub deletions: u32,
     /// Somebody was told that it is gone.
     pub deleted: bool,
+    /// When that was.
+    pub deleted_at: Option<u64>,
 }
 
 impl TopicBook {
@@ -116,10 +125,12 @@ pub fn is_stamped(name: &str) -> bool {
 pub enum Asked {
     /// Store these batches, in this order within the request.
     Produce(Vec<OpNumber>),
-    /// Read from a place; the watermark that was known then.
-    Fetch(PartitionKey, i64, i64),
+    /// Read from a place; the watermark that was known then, and the bytes worth an answer.
+    Fetch(PartitionKey, i64, i64, i32),
     /// The end of a partition; the watermark that was known then.
     End(PartitionKey, i64),
+    /// The first record at or after a time; the offset of a batch that was known then to have one.
+    Time(PartitionKey, i64, i64),
     /// What is there, perhaps creating the topic of that name.
     Metadata(Option<String>),
     /// Create a topic of that name.
@@ -145,18 +156,35 @@ pub struct Ledger {
     pub producer_ids: BTreeSet<i64>,
     /// Whether the disk may refuse reads or room: errors that say so are then no surprise.
     pub disk_fails: bool,
-    asked: BTreeMap<(ConnId, Tag), Asked>,
+    /// The time, in microseconds.
+    pub now: u64,
+    /// Newest leader epoch that the running process was heard of, and any process before it.
+    pub epoch_now: i32,
+    /// See [`Ledger::epoch_now`].
+    pub epoch_past: i32,
+    /// Sequence with which each epoch of a producer begins in a partition.
+    pub first_sequences: BTreeMap<(PartitionKey, ProducerId, i16), i32>,
+    /// Questions without an answer yet, and since when.
+    asked: BTreeMap<(ConnId, Tag), (Asked, u64)>,
 }
 
 impl Ledger {
     /// A batch is about to be sent for the first time.
     pub fn open(&mut self, op: OpNumber, key: PartitionKey, batch: &evenkeel_core::wire::batch::Batch) {
         let header = batch.header;
-        let sequenced = header
-            .is_idempotent()
-            .then_some(Sequenced { producer: header.producer_id, first: header.base_sequence });
+        let sequenced = header.is_idempotent().then_some(Sequenced {
+            producer: header.producer_id,
+            epoch: header.producer_epoch,
+            first: header.base_sequence,
+        });
+        if let Some(Sequenced { producer, epoch, first }) = sequenced {
+            self.first_sequences.entry((key, producer, epoch)).or_insert(first);
+        }
         let records = batch.records.clone();
-        let known = self.ops.insert(op, Op { key, header, records, sequenced, possible: 0, acked_at: None });
+        let known = self.ops.insert(
+            op,
+            Op { key, header, records, sequenced, possible: 0, append_time: None, acked_at: None },
+        );
         assert!(known.is_none(), "operations have numbers of their own");
     }
 
@@ -176,14 +204,19 @@ impl Ledger {
                     topic.deletions += 1;
                 }
             }
-            Asked::Fetch(..) | Asked::End(..) | Asked::Metadata(None) | Asked::ProducerId => {}
+            Asked::Fetch(..)
+            | Asked::End(..)
+            | Asked::Time(..)
+            | Asked::Metadata(None)
+            | Asked::ProducerId => {}
         }
-        self.asked.insert((conn, tag), asked);
+        self.asked.insert((conn, tag), (asked, self.now));
     }
 
     /// The process is gone, and every question with it. What it left is what recovery says: see [`Ledger::settle`].
     pub fn forget_questions(&mut self) {
         self.asked.clear();
+        self.epoch_past = self.epoch_past.max(self.epoch_now);
     }
 
     /// A connection is gone: its questions are not answered any more.
@@ -236,7 +269,14 @@ impl Ledger {
         let stamped = is_stamped(name);
         self.topics.insert(
             id,
-            TopicBook { name: name.to_string(), partitions, stamped, deletions: 0, deleted: false },
+            TopicBook {
+                name: name.to_string(),
+                partitions,
+                stamped,
+                deletions: 0,
+                deleted: false,
+                deleted_at: None,
+            },
         );
         for index in 0..partitions {
             self.partitions.insert(PartitionKey { topic: id, index }, PartitionBook::default());
@@ -266,6 +306,14 @@ impl Ledger {
         self.partitions.get(&key).map_or(0, |book| book.high_watermark)
     }
 
+    /// The first batch known to have a record at or after that time.
+    #[must_use]
+    pub fn first_at(&self, key: PartitionKey, time: i64) -> Option<i64> {
+        let facts = &self.partitions.get(&key)?.facts;
+        let late = |number: &OpNumber| self.op(*number).is_some_and(|op| op.header.max_timestamp.0 >= time);
+        facts.iter().find(|(_, (number, _))| late(number)).map(|(offset, _)| *offset)
+    }
+
     /// Partitions that clients may use: of topics that nobody has tried to delete.
     pub fn usable(&self) -> impl Iterator<Item = (PartitionKey, &TopicBook)> {
         let books = self.topics.iter().filter(|(_, book)| book.must_exist());
@@ -274,10 +322,16 @@ impl Ledger {
         })
     }
 
+    /// Whether the broker writes its own time into the batches of that partition.
+    #[must_use]
+    pub fn is_stamped(&self, key: PartitionKey) -> bool {
+        self.topics.get(&key.topic).is_some_and(|topic| topic.stamped)
+    }
+
     /// Batches are what they were when they were sent, but for what the broker writes into them.
     #[must_use]
     pub fn is_intact(&self, op: &Op, header: &BatchHeader, records: &[u8]) -> bool {
-        let stamped = self.topics.get(&op.key.topic).is_some_and(|topic| topic.stamped);
+        let stamped = self.is_stamped(op.key);
         let sent = BatchHeader {
             base_offset: header.base_offset,
             leader_epoch: header.leader_epoch,

@@ -250,6 +250,8 @@ impl Probe {
             let id = TopicId(*topic.topic_id.as_bytes());
             let name = topic.name.as_ref().map_or_else(String::new, |name| name.to_string());
             let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+            let epochs = topic.partitions.iter().map(|partition| partition.leader_epoch);
+            reading.leader_epoch = reading.leader_epoch.max(epochs.max());
             reading.topics.insert(id, FoundTopic { name, partitions });
             for index in 0..partitions {
                 let key = PartitionKey { topic: id, index };

@@ -47,4 +47,6 @@ pub struct Reading {
     pub partitions: BTreeMap<PartitionKey, FoundPartition>,
     /// A producer id that was asked for at the end.
     pub producer_id: Option<i64>,
+    /// In which it leads, if there is a topic to tell it of.
+    pub leader_epoch: Option<i32>,
 }

@@ -168,6 +168,7 @@ impl World {
         let mut deadline = u64::MAX;
         while let Some(((at, _), (incarnation, happening))) = self.queue.pop_first() {
             self.now = at;
+            self.ledger.now = at;
             self.plan_crash();
             if !self.winding_down && self.operations_left == 0 && self.plan.is_over() {
                 self.wind_down();

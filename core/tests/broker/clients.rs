@@ -245,8 +245,8 @@ fn times_find_their_batch_in_the_cache_and_on_the_disk() {
     assert_eq!(rig.list_offset("t", 7, -2), FoundOffset::Error(3));
 }
 
-/// 1. A batch is stored in leader epoch 2. 2. The disk turns one bit of it while the broker runs: say, that epoch into 6. The
-/// batch's own checksum does not cover it. 3. A consumer that has lost touch asks where epoch 6 ended, and truncates.
+/// A batch is stored in leader epoch 2; then the disk turns one bit of it while the broker runs: say, that epoch into 6. The batch's
+/// own checksum does not cover it, and a consumer that takes the 6 for true asks where it ended, and truncates.
 #[test]
 fn no_rotten_byte_of_a_batch_is_served_by_a_running_broker() {
     let mut rig = Rig::new(Config { cache_bytes: 0, ..small() });

@@ -39,18 +39,22 @@ impl Consumer {
         let (key, name) = &usable[dice.index(usable.len())];
         let known = desk.ledger.high_watermark(*key);
         self.waits = true;
-        if name.starts_with("lasting") && dice.chance(100) {
+        if name.starts_with("lasting") && dice.chance(250) {
+            let (timestamp, asked) = match some_time(desk, *key, dice) {
+                Some((time, known)) if dice.chance(700) => (time, Asked::Time(*key, time, known)),
+                Some(_) | None => (-1, Asked::End(*key, known)),
+            };
             let partition = ListOffsetsPartition::default()
                 .with_partition_index(key.index)
                 .with_current_leader_epoch(-1)
-                .with_timestamp(-1);
+                .with_timestamp(timestamp);
             let topic = ListOffsetsTopic::default()
                 .with_name(TopicName(StrBytes::from_string(name.clone())))
                 .with_partitions(vec![partition]);
             outbox.push(Outgoing {
                 version: 7,
                 request: Request::ListOffsets(ListOffsetsRequest::default().with_topics(vec![topic])),
-                asked: Asked::End(*key, known),
+                asked,
                 silent: false,
             });
             return;
@@ -63,14 +67,16 @@ impl Consumer {
         };
         let bytes = |dice: &mut Dice| i32::try_from(dice.magnitude(1, 1 << 17)).expect("small");
         let (max_bytes, partition_max_bytes) = (bytes(dice), bytes(dice));
-        let max_wait_ms = i32::try_from(dice.magnitude(1, 300)).expect("small") - 1;
+        // Some wait long, so that a wake-up that does not come is noticed.
+        let wait_ms = if dice.chance(100) { dice.between(2000, 5000) } else { dice.magnitude(1, 300) - 1 };
+        let max_wait_ms = i32::try_from(wait_ms).expect("small");
         let min_bytes =
             if dice.chance(500) { 1 } else { i32::try_from(dice.magnitude(1, 20_000)).expect("small") };
         let request = probe::fetch(*key, from, max_bytes, partition_max_bytes, max_wait_ms, min_bytes);
         outbox.push(Outgoing {
             version: 13,
             request: Request::Fetch(request),
-            asked: Asked::Fetch(*key, from, known),
+            asked: Asked::Fetch(*key, from, known, min_bytes),
             silent: false,
         });
     }
@@ -88,4 +94,12 @@ impl Consumer {
     pub(super) fn lost(&mut self) {
         self.waits = false;
     }
+}
+
+/// The time of some batch that is known, if clients give the times, and where the first with a record of that time is.
+fn some_time(desk: &Desk<'_>, key: PartitionKey, dice: &mut Dice) -> Option<(i64, i64)> {
+    let facts = &desk.ledger.partitions.get(&key).filter(|_| !desk.ledger.is_stamped(key))?.facts;
+    let (number, _) = facts.values().nth(dice.index(facts.len()))?;
+    let time = desk.ledger.op(*number)?.header.max_timestamp.0;
+    Some((time, desk.ledger.first_at(key, time)?))
 }

@@ -15,10 +15,10 @@ use kafka_protocol::{
 };
 
 use crate::{
-    batch::{self, Sequenced},
+    batch::{self, Sequenced, sequence_after},
     client::{Desk, Outgoing},
     dice::Dice,
-    ledger::{Asked, OpNumber, PartitionKey},
+    ledger::{Asked, OpNumber, PartitionKey, TopicBook},
     violation::{Verdict, broken},
 };
 
@@ -32,15 +32,27 @@ struct Unit {
     op: OpNumber,
     batch: Batch,
     in_flight: bool,
+    /// How many batches were begun before it.
+    place: usize,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Line {
     units: VecDeque<Unit>,
-    next_sequence: i32,
+    /// `None`: nothing was sent yet.
+    next_sequence: Option<i32>,
+    /// Batches begun.
+    begun: usize,
     /// Something was not answered: all is sent again once nothing is in flight.
     broken: bool,
     retry_at: u64,
+}
+
+impl Line {
+    /// Whether one batch more would leave the oldest that is open further behind than the broker remembers.
+    fn is_full(&self) -> bool {
+        self.units.front().is_some_and(|oldest| self.begun - oldest.place >= IN_FLIGHT_MAX)
+    }
 }
 
 /// A producer.
@@ -48,13 +60,23 @@ struct Line {
 pub(super) struct Producer {
     idempotent: bool,
     id: Option<ProducerId>,
+    epoch: i16,
+    /// Where each line stood in the epoch before this one.
+    retired: BTreeMap<PartitionKey, i32>,
     asked_for_id: bool,
     lines: BTreeMap<PartitionKey, Line>,
 }
 
 impl Producer {
     pub(super) fn plain() -> Producer {
-        Producer { idempotent: false, id: None, asked_for_id: false, lines: BTreeMap::new() }
+        Producer {
+            idempotent: false,
+            id: None,
+            epoch: 0,
+            retired: BTreeMap::new(),
+            asked_for_id: false,
+            lines: BTreeMap::new(),
+        }
     }
 
     pub(super) fn idempotent() -> Producer {
@@ -84,6 +106,12 @@ impl Producer {
             return;
         }
         self.repair(desk, dice, outbox);
+        if self.idempotent && dice.chance(30) {
+            self.raise_epoch();
+        }
+        if !self.retired.is_empty() && dice.chance(30) {
+            self.send_as_a_zombie(desk, dice, outbox);
+        }
         let mut targets = Vec::new();
         let wanted = if dice.chance(250) { dice.between(2, 3) } else { 1 };
         for _ in 0..wanted {
@@ -93,7 +121,7 @@ impl Producer {
             }
             let key = usable[dice.index(usable.len())];
             let line = self.lines.entry(key).or_default();
-            let blocked = line.broken || line.units.len() >= IN_FLIGHT_MAX || targets.contains(&key);
+            let blocked = line.broken || line.is_full() || targets.contains(&key);
             if !blocked && desk.begin() {
                 self.begin(key, desk, dice);
                 targets.push(key);
@@ -125,13 +153,46 @@ impl Producer {
     fn begin(&mut self, key: PartitionKey, desk: &mut Desk<'_>, dice: &mut Dice) {
         let op = desk.number();
         let count = i32::try_from(dice.magnitude(1, 5)).expect("small");
-        let filling = usize::try_from(dice.magnitude(1, desk.shape.filling_bytes)).expect("small");
+        let least = if batch::is_hostile(op) { desk.shape.filling_bytes } else { 1 };
+        let filling = usize::try_from(dice.magnitude(least, desk.shape.filling_bytes)).expect("small");
         let line = self.lines.entry(key).or_default();
-        let sequenced = self.id.map(|producer| Sequenced { producer, first: line.next_sequence });
+        // Some have sent nearly 2^31 records before; an epoch that was raised begins at 0.
+        let at_the_end = self.epoch == 0 && dice.chance(150);
+        let begins = if at_the_end { i32::MAX - i32::try_from(dice.below(30)).expect("small") } else { 0 };
+        let first = *line.next_sequence.get_or_insert(begins);
+        let sequenced = self.id.map(|producer| Sequenced { producer, epoch: self.epoch, first });
         let batch = batch::make(op, count, filling, sequenced);
-        line.next_sequence += count;
+        line.next_sequence = Some(sequence_after(first, count));
         desk.ledger.open(op, key, &batch);
-        line.units.push_back(Unit { op, batch, in_flight: false });
+        line.units.push_back(Unit { op, batch, in_flight: false, place: line.begun });
+        line.begun += 1;
+    }
+
+    /// As KIP-360 lets a producer do it by itself: once nothing is open, a new epoch begins with new sequences.
+    fn raise_epoch(&mut self) {
+        if self.wants() || self.lines.is_empty() {
+            return;
+        }
+        self.epoch += 1;
+        let lines = std::mem::take(&mut self.lines);
+        self.retired = lines.into_iter().filter_map(|(key, line)| Some((key, line.next_sequence?))).collect();
+    }
+
+    /// What went on in the epoch before goes on for one batch more: it must be fenced where the new epoch is known.
+    fn send_as_a_zombie(&self, desk: &mut Desk<'_>, dice: &mut Dice, outbox: &mut Vec<Outgoing>) {
+        let Some(producer) = self.id else { return };
+        let (key, first) = self.retired.iter().nth(dice.index(self.retired.len())).expect("not empty");
+        let usable = desk.ledger.topics.get(&key.topic).is_some_and(TopicBook::must_exist);
+        let newest =
+            desk.ledger.partitions.get(key).and_then(|book| book.producer_epochs.get(&producer)).copied();
+        if !usable || newest != Some(self.epoch) || !desk.begin() {
+            return;
+        }
+        let op = desk.number();
+        let by = Sequenced { producer, epoch: self.epoch - 1, first: *first };
+        let batch = batch::make(op, 1, 10, Some(by));
+        desk.ledger.open(op, *key, &batch);
+        outbox.push(produce(vec![(*key, op, batch)], -1, desk, dice));
     }
 
     /// Sends again what was not answered, each line in its order, once nothing of it is in flight any more.
@@ -142,9 +203,16 @@ impl Producer {
                 continue;
             }
             line.broken = false;
+            let resent = outbox.len();
             for unit in &mut line.units {
                 unit.in_flight = true;
                 outbox.push(produce(vec![(*key, unit.op, unit.batch.clone())], -1, desk, dice));
+            }
+            let books = desk.ledger.partitions.get(key);
+            let newest = books.zip(self.id).and_then(|(book, id)| book.producer_epochs.get(&id));
+            if newest == Some(&self.epoch) && dice.chance(100) {
+                // The broker knows this producer, and does not let it begin just anywhere. The first comes last: what follows it must be refused, or was stored before.
+                outbox[resent..].rotate_left(1);
             }
         }
     }

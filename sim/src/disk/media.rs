@@ -34,6 +34,17 @@ impl fmt::Display for MediaFault {
 }
 
 impl MediaFault {
+    /// The file it hits.
+    #[must_use]
+    pub fn file(&self) -> FileName {
+        match self {
+            MediaFault::Flip(file, _)
+            | MediaFault::ZeroSector(file, _)
+            | MediaFault::Shorten(file, _)
+            | MediaFault::Lose(file) => *file,
+        }
+    }
+
     /// Some fault of a file with so many bytes. Prefers the front, where there is more to hurt.
     pub fn draw(file: FileName, len: u64, dice: &mut Dice) -> MediaFault {
         let reach = if dice.chance(700) { dice.magnitude(1, len.max(1)) } else { len };

@@ -1,11 +1,12 @@
 //! D2, ORD: offsets begin at the log's start, strictly increase, and leave nothing out up to the high watermark.
 
 use crate::{
+    ledger::Ledger,
     reading::Reading,
     violation::{Verdict, broken},
 };
 
-pub(super) fn check(found: &Reading) -> Verdict {
+pub(super) fn check(_: &Ledger, found: &Reading) -> Verdict {
     for (key, partition) in &found.partitions {
         let mut next = partition.log_start;
         for batch in &partition.batches {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    batch::sequence_after,
     ledger::Ledger,
     reading::Reading,
     violation::{Verdict, broken},
@@ -15,9 +16,25 @@ pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
         for header in
             partition.batches.iter().map(|batch| &batch.header).filter(|header| header.is_idempotent())
         {
-            let next = expected.entry(header.producer_id).or_insert(0);
+            let begins = ledger.first_sequences.get(&(*key, header.producer_id, header.producer_epoch));
+            let begins = begins.copied().unwrap_or(0);
+            let (epoch, next) = expected.entry(header.producer_id).or_insert((header.producer_epoch, begins));
+            if header.producer_epoch < *epoch {
+                return broken(
+                    "zombie-append",
+                    format!(
+                        "{key:?} at {}: producer {} goes back to epoch {} from {epoch}",
+                        header.base_offset, header.producer_id, header.producer_epoch
+                    ),
+                );
+            }
+            if header.producer_epoch > *epoch {
+                (*epoch, *next) = (header.producer_epoch, begins);
+            }
             if header.base_sequence != *next {
-                let name = if header.base_sequence < *next { "duplicate" } else { "lost-write" };
+                // Of two sequences the one less than half the circle behind the other is the older one.
+                let behind = header.base_sequence.wrapping_sub(*next) & i32::MAX > i32::MAX / 2;
+                let name = if behind { "duplicate" } else { "lost-write" };
                 return broken(
                     name,
                     format!(
@@ -26,7 +43,7 @@ pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
                     ),
                 );
             }
-            *next += header.record_count;
+            *next = sequence_after(*next, header.record_count);
         }
     }
     match found.producer_id {

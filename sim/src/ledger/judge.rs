@@ -10,7 +10,7 @@ use kafka_protocol::messages::{
 };
 
 use crate::{
-    batch,
+    batch::{self, Sequenced},
     ledger::{Asked, Known, Ledger, OpNumber, PartitionKey},
     violation::{Verdict, broken},
 };
@@ -22,12 +22,16 @@ impl Ledger {
     /// It contradicts what was promised before.
     pub fn answered(&mut self, conn: ConnId, tag: Tag, response: &Response) -> Verdict {
         // The connection may be gone for the client and not yet for the broker: nobody will be told.
-        let Some(asked) = self.asked.remove(&(conn, tag)) else { return Ok(()) };
+        let Some((asked, since)) = self.asked.remove(&(conn, tag)) else { return Ok(()) };
         match (asked, response) {
             (Asked::Produce(ops), Response::Produce(response)) => self.produced(&ops, response),
             (Asked::Produce(_), Response::Silence) => Ok(()),
-            (Asked::Fetch(key, from, known), Response::Fetch(answer)) => {
+            (Asked::Fetch(key, from, known, min_bytes), Response::Fetch(answer)) => {
+                self.prompt(key, from, min_bytes, since)?;
                 self.fetched(key, from, known, answer)
+            }
+            (Asked::Time(key, time, known), Response::ListOffsets(answer)) => {
+                self.found(key, time, known, answer)
             }
             (Asked::End(key, known), Response::ListOffsets(answer)) => self.ended(key, known, answer),
             (Asked::Metadata(name), Response::Metadata(response)) => {
@@ -51,7 +55,7 @@ impl Ledger {
     }
 
     /// Errors that may be told.
-    fn allowed(&self, error: i16, topic: Option<TopicId>) -> Verdict {
+    pub(super) fn allowed(&self, error: i16, topic: Option<TopicId>) -> Verdict {
         match error {
             error_code::NONE => Ok(()),
             error_code::KAFKA_STORAGE_ERROR if self.disk_fails => Ok(()),
@@ -79,9 +83,11 @@ impl Ledger {
         for (op, told) in ops.iter().zip(told) {
             let key = self.op_mut(*op).key;
             if told.error_code == error_code::NONE {
-                self.acked(*op, told.base_offset)?;
+                self.acked(*op, told.base_offset, told.log_append_time_ms)?;
             } else {
-                self.allowed(told.error_code, Some(key.topic))?;
+                if told.error_code != error_code::INVALID_PRODUCER_EPOCH || !self.is_fenced(*op) {
+                    self.allowed(told.error_code, Some(key.topic))?;
+                }
                 // Refused means: not stored.
                 let op = self.op_mut(*op);
                 op.possible -= 1;
@@ -90,9 +96,25 @@ impl Ledger {
         Ok(())
     }
 
-    fn acked(&mut self, number: OpNumber, offset: i64) -> Verdict {
+    fn acked(&mut self, number: OpNumber, offset: i64, append_time: i64) -> Verdict {
+        if self.is_fenced(number) && self.op(number).is_some_and(|op| op.acked_at.is_none()) {
+            return broken(
+                "zombie-append",
+                format!("{number:?} was taken from an epoch of its producer that was replaced"),
+            );
+        }
+        let stamped = self.op(number).is_some_and(|op| self.is_stamped(op.key));
         let op = self.op_mut(number);
         let key = op.key;
+        if (append_time >= 0) != stamped {
+            return broken("wrong-timestamp", format!("{number:?} is said to be appended at {append_time}"));
+        }
+        if op.sequenced.is_some() && stamped {
+            if op.append_time.is_some_and(|before| before != append_time) {
+                return broken("wrong-timestamp", format!("{number:?} is told another append time"));
+            }
+            op.append_time = Some(append_time);
+        }
         if op.sequenced.is_some()
             && let Some(before) = op.acked_at
             && before != offset
@@ -103,6 +125,12 @@ impl Ledger {
             );
         }
         op.acked_at = Some(offset);
+        if let Some(Sequenced { producer, epoch, .. }) = op.sequenced
+            && let Some(book) = self.partitions.get_mut(&key)
+        {
+            let newest = book.producer_epochs.entry(producer).or_insert(epoch);
+            *newest = epoch.max(*newest);
+        }
         self.place(key, offset, number, Known::Acked)
     }
 
@@ -118,6 +146,7 @@ impl Ledger {
             Some(_) => Ok(()),
             None => {
                 book.facts.insert(offset, (number, known));
+                book.since.insert(offset, self.now);
                 Ok(())
             }
         }
@@ -172,6 +201,7 @@ impl Ledger {
                     return broken("phantom", format!("{key:?} at {base}: not what {number:?} sent"));
                 }
             }
+            self.check_stamp(number, &header)?;
             self.place(key, base, number, Known::Seen)?;
         }
         if let Some(book) = self.partitions.get_mut(&key) {
@@ -208,6 +238,9 @@ impl Ledger {
             if topic.error_code == error_code::NONE {
                 let name = topic.name.as_ref().map_or("", |name| name.as_str());
                 let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+                for partition in &topic.partitions {
+                    self.led(partition.leader_epoch)?;
+                }
                 self.learn(id, name, partitions)?;
             } else {
                 self.allowed(topic.error_code, None)?;
@@ -256,7 +289,10 @@ impl Ledger {
         };
         let Some(book) = self.topics.get_mut(&id) else { return Ok(()) };
         match told.error_code {
-            error_code::NONE => book.deleted = true,
+            error_code::NONE => {
+                book.deleted = true;
+                book.deleted_at = Some(self.now);
+            }
             error_code::UNKNOWN_TOPIC_ID if book.deletions > 1 || book.deleted => book.deleted = true,
             error_code::UNKNOWN_TOPIC_ID => {
                 return broken(

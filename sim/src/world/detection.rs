@@ -35,9 +35,11 @@ impl World {
         if files.is_empty() {
             return Ok(());
         }
+        if self.oracle.chance(300) {
+            self.check_rot(&image)?;
+        }
         for _ in 0..3 {
-            let entry = files[self.oracle.index(files.len())];
-            let fault = MediaFault::draw(entry.file, entry.len, &mut self.oracle);
+            let fault = self.some_fault(&image, &files);
             let damaged = image.clone();
             if damaged.damage(&fault) {
                 self.mark("media fault tried");
@@ -47,11 +49,55 @@ impl World {
         Ok(())
     }
 
+    /// A fault anywhere; often enough where it is hardest to tell from a crash, in the segment in which the log ends.
+    fn some_fault(&mut self, image: &SimDisk, files: &[FileEntry]) -> MediaFault {
+        let anywhere = files[self.oracle.index(files.len())];
+        let in_use = |entry: &&FileEntry| {
+            let mut front = [0; 8];
+            matches!(entry.file, FileName::Segment(_))
+                && image.read_at(entry.file, 0, &mut front).is_ok()
+                && front != [0; 8]
+        };
+        let end = files.iter().filter(in_use).max_by_key(|entry| entry.file).copied();
+        let entry = end.filter(|_| self.oracle.chance(300)).unwrap_or(anywhere);
+        if self.oracle.chance(100) {
+            return MediaFault::Shorten(entry.file, self.oracle.below(entry.len.max(1)));
+        }
+        MediaFault::draw(entry.file, entry.len, &mut self.oracle)
+    }
+
+    /// Rot under a running broker: it is read as what it was, or not at all.
+    fn check_rot(&mut self, image: &SimDisk) -> Verdict {
+        let mut probe = Probe::boot(&self.shape.config, self.oracle.bits(), image.clone());
+        let segments = probe.disk().list().unwrap_or_default();
+        let segments: Vec<FileEntry> =
+            segments.into_iter().filter(|entry| matches!(entry.file, FileName::Segment(_))).collect();
+        if !probe.serves() || segments.is_empty() {
+            return Ok(());
+        }
+        for _ in 0..8 {
+            let entry = segments[self.oracle.index(segments.len())];
+            probe.disk().damage(&MediaFault::draw(entry.file, entry.len, &mut self.oracle));
+        }
+        self.mark("rot under a running broker");
+        match oracle::holds(&self.ledger, &mut probe) {
+            Err(violation) if violation.name == "unreadable" => {
+                self.mark("rot refused");
+                Ok(())
+            }
+            verdict => verdict,
+        }
+    }
+
     fn check_damaged(&mut self, image: &SimDisk, damaged: SimDisk, fault: &MediaFault) -> Verdict {
         let mut probe = Probe::boot(&self.shape.config, self.oracle.bits(), damaged);
         if let Some(Ended::Halted(Fault::Refused(refusal))) = probe.ended() {
             self.mark("media fault refused");
             let named = refusal.to_string();
+            if !matches!(fault.file(), FileName::Segment(_)) {
+                // Two checkpoints are kept so that one may rot; everything else beside the log is there twice, or not needed.
+                return broken("needless-refusal", format!("{fault}: {named}"));
+            }
             if matches!(refusal, Refusal::Damage(_)) && self.oracle.chance(300) {
                 let excused = without(&self.ledger, &unproven(image));
                 self.check_accepted_loss(probe.disk(), &excused).map_err(|violation| Violation {

@@ -32,6 +32,7 @@ impl World {
             return Ok(());
         };
         self.mark("loss accepted");
+        self.check_another_is_refused(image, damage.accept_from)?;
         let config = Config { accept_loss_from: Some(damage.accept_from), ..self.shape.config.clone() };
         let straight = Probe::boot(&config, self.oracle.bits(), image.clone());
         served(&straight, "a loss is named and not accepted")?;
@@ -57,6 +58,27 @@ impl World {
         // What looked damaged was never synced, and went with the power: then nothing is lost.
         oracle::holds(&self.ledger, &mut again.clone())
             .or_else(|_| oracle::holds(excused, &mut again.clone()))
+    }
+
+    /// A loss that is named by another place than its own is not accepted, and nothing is changed.
+    fn check_another_is_refused(&mut self, image: &SimDisk, from: Lsn) -> Verdict {
+        if !self.oracle.chance(200) {
+            return Ok(());
+        }
+        let another = Lsn(if from.0 > 0 && self.oracle.chance(500) { from.0 - 1 } else { from.0 + 1 });
+        let config = Config { accept_loss_from: Some(another), ..self.shape.config.clone() };
+        let probe = Probe::boot(&config, self.oracle.bits(), image.clone());
+        match probe.ended() {
+            Some(Ended::Halted(Fault::Refused(Refusal::LossNotNamed { damage, .. })))
+                if *damage == Some(from) && probe.disk().list() == image.list() =>
+            {
+                Ok(())
+            }
+            _ => broken(
+                "silent-loss",
+                format!("the loss begins at LSN {from}, and LSN {another} was accepted"),
+            ),
+        }
     }
 
     /// What an operator does who wants to go on: names the loss; if it is another one by now, that; if there is none, none.

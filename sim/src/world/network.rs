@@ -6,7 +6,7 @@ use evenkeel_core::{
 };
 
 use crate::{
-    violation::Verdict,
+    violation::{Verdict, broken},
     world::{Happening, World},
 };
 
@@ -33,7 +33,13 @@ impl World {
         }
         if self.clients[client].is_impatient(self.now) {
             self.mark("client gave up waiting");
-            self.break_connection(client);
+            // What was accepted just before the disk filled up waits for room, and with it every answer that saw it.
+            if self.shape.fills_up {
+                self.break_connection(client);
+                return Ok(());
+            }
+            // Its connection stands, so the same process has served all the while.
+            return broken("unanswered", format!("client {client} waits for an answer that does not come"));
         }
         let pause = self.with_client(client, |client, desk| client.act(desk));
         self.post(client);

@@ -1,0 +1,102 @@
+//! What is promised beyond the data: that waiting ends in time, that leader epochs rise, that times and producer epochs are what
+//! was told.
+
+use evenkeel_core::{
+    port::{FoundOffset, ListOffsetsAnswer},
+    wire::batch::{BatchHeader, LOG_APPEND_TIME},
+};
+
+use crate::{
+    batch::{self, Sequenced},
+    ledger::{Ledger, OpNumber, PartitionKey},
+    violation::{Verdict, broken},
+};
+
+/// From the moment at which there is something to tell to the answer of a fetch that waits for it: a read of the disk, and the syncs
+/// of what the answer saw of the catalog, each at its slowest.
+const PROMPT_MICROS: u64 = 1_000_000;
+
+impl Ledger {
+    /// A fetch that was sent at that time is answered now: has it waited for nothing?
+    pub(super) fn prompt(&self, key: PartitionKey, from: i64, min_bytes: i32, sent: u64) -> Verdict {
+        let deleted_at = self.topics.get(&key.topic).and_then(|book| book.deleted_at);
+        let known = self.partitions.get(&key).and_then(|book| book.since.range(from..).next());
+        let known_at = known.filter(|_| min_bytes <= 1).map(|(_, at)| *at);
+        let Some(due) = deleted_at.into_iter().chain(known_at).min() else { return Ok(()) };
+        let waited = self.now.saturating_sub(due.max(sent));
+        if waited <= PROMPT_MICROS {
+            return Ok(());
+        }
+        broken(
+            "lost-wakeup",
+            format!("a fetch of {key:?} from {from} slept {waited} us beyond its reason to wake"),
+        )
+    }
+
+    /// Somebody was told of a leader epoch.
+    pub(super) fn led(&mut self, epoch: i32) -> Verdict {
+        if epoch <= self.epoch_past {
+            return broken(
+                "epoch-not-raised",
+                format!("leader epoch {epoch} after a start, {} was told before it", self.epoch_past),
+            );
+        }
+        self.epoch_now = self.epoch_now.max(epoch);
+        Ok(())
+    }
+
+    /// Whether a batch of a newer epoch of its producer was acknowledged.
+    pub(super) fn is_fenced(&self, number: OpNumber) -> bool {
+        let Some((key, by)) = self.op(number).and_then(|op| Some((op.key, op.sequenced?))) else {
+            return false;
+        };
+        let Sequenced { producer, epoch, .. } = by;
+        let newest = self.partitions.get(&key).and_then(|book| book.producer_epochs.get(&producer));
+        newest.is_some_and(|newest| *newest > epoch)
+    }
+
+    /// Batches of a stamped topic carry the broker's time, and the one that was told.
+    ///
+    /// # Errors
+    /// This one does not.
+    pub fn check_stamp(&self, number: OpNumber, header: &BatchHeader) -> Verdict {
+        let Some(op) = self.op(number).filter(|op| self.is_stamped(op.key)) else { return Ok(()) };
+        let told = op.append_time.unwrap_or(header.max_timestamp.0);
+        if header.attributes & LOG_APPEND_TIME == 0 || header.max_timestamp.0 != told {
+            return broken(
+                "wrong-timestamp",
+                format!("{number:?} of a stamped topic has time {}, {told} was told", header.max_timestamp),
+            );
+        }
+        Ok(())
+    }
+
+    /// An offset was looked up by a time; a batch at or before `known` has one.
+    pub(super) fn found(
+        &self,
+        key: PartitionKey,
+        time: i64,
+        known: i64,
+        answer: &ListOffsetsAnswer,
+    ) -> Verdict {
+        let part = answer.topics.first().and_then(|topic| topic.partitions.first());
+        match part.map(|part| &part.found) {
+            Some(FoundOffset::Within { batch, .. }) => {
+                let bytes = batch.concat();
+                let found =
+                    batch::split(&bytes).and_then(|batches| batches.first().map(|(header, _)| *header));
+                let right = found
+                    .is_some_and(|header| header.max_timestamp.0 >= time && header.base_offset.0 <= known);
+                if right { Ok(()) } else { wrong_lookup(key, time, known, &format!("{found:?}")) }
+            }
+            Some(FoundOffset::Error(error)) => self.allowed(*error, Some(key.topic)),
+            found @ (Some(FoundOffset::At { .. }) | None) => {
+                wrong_lookup(key, time, known, &format!("{found:?}"))
+            }
+        }
+    }
+}
+
+fn wrong_lookup(key: PartitionKey, time: i64, known: i64, found: &str) -> Verdict {
+    broken("wrong-lookup", format!("{key:?} has a record at or after {time} at {known}; found: {found}"))
+}
