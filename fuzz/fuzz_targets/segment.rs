@@ -4,7 +4,7 @@
 use evenkeel_core::log::scan::scan_bytes;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let scan = scan_bytes(bytes);
+    let scan = scan_bytes(bytes, None);
     assert!(scan.chained <= scan.groups.len());
     assert!(scan.end <= scan.dirty_upto);
     let mut next = None;
@@ -13,5 +13,5 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         assert!(next.is_none_or(|next| next == group.header.first), "a chain has no gap");
         next = Some(group.header.upto());
     }
-    assert_eq!(scan, scan_bytes(bytes), "the same bytes say the same");
+    assert_eq!(scan, scan_bytes(bytes, None), "the same bytes say the same");
 });

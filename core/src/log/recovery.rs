@@ -325,7 +325,8 @@ impl Recovery {
         {
             let sequence = scans[self.scans_issued];
             self.scans_issued += 1;
-            let steps = vec![DiskStep::Scan(ScanOrder { file: FileName::Segment(sequence) })];
+            let order = ScanOrder { file: FileName::Segment(sequence), salt: self.layout.salt_of(sequence) };
+            let steps = vec![DiskStep::Scan(order)];
             // Two lanes, so that two cores read and verify at once.
             let lane = if self.scans_issued.is_multiple_of(2) { Lane::Read } else { Lane::Background };
             turn.disk(Purpose::Recovery(RecoveryOp::Scan(sequence)), request(lane, steps));

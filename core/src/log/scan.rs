@@ -23,6 +23,8 @@ use crate::{
 pub struct ScanOrder {
     /// The segment's file.
     pub file: FileName,
+    /// What its groups carry if its header cannot be read. `None`: not known, so any.
+    pub salt: Option<u64>,
 }
 
 /// Everything found in a segment.
@@ -96,18 +98,18 @@ pub fn scan(disk: &dyn Disk, order: &ScanOrder) -> Result<SegmentScan, DiskError
         result => result?,
     };
     bytes.truncate(got);
-    let mut found = scan_bytes(&bytes);
+    let mut found = scan_bytes(&bytes, order.salt);
     found.file_len = file_len;
     Ok(found)
 }
 
-/// Scans the bytes of a segment.
+/// Scans the bytes of a segment whose groups carry `expected_salt` if its header cannot be read.
 #[must_use]
-pub fn scan_bytes(bytes: &[u8]) -> SegmentScan {
+pub fn scan_bytes(bytes: &[u8], expected_salt: Option<u64>) -> SegmentScan {
     let front = front_of(bytes);
     let (salt, mut chain) = match &front {
         SegmentFront::Begun(header, link) => (Some(header.salt), Some((header.first, *link))),
-        SegmentFront::Unused | SegmentFront::Newer(_) | SegmentFront::Damaged => (None, None),
+        SegmentFront::Unused | SegmentFront::Newer(_) | SegmentFront::Damaged => (expected_salt, None),
     };
     let mut found = SegmentScan {
         file_len: bytes.len() as u64,

@@ -6,7 +6,7 @@
 //! | 8..12 | CRC-32C | of bytes 12..160; also the first link of the segment's chain |
 //! | 12..16 | format version | 1 |
 //! | 16..24 | sequence | |
-//! | 24..32 | salt | random; no group of another segment carries it |
+//! | 24..32 | salt | of the first segment random, of each other follows from the one before it; no group of another segment carries it |
 //! | 32..40 | first LSN | the segment before it counts only below this |
 //! | 40..44 | epoch | |
 //! | 44..48 | previous link | CRC field of the last group that counts in the segment before, 0 for the first segment |
@@ -22,6 +22,7 @@ use alloc::{string::String, vec::Vec};
 use crate::{
     codec::{Put, Reader},
     limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN},
+    random::Random,
     units::{Epoch, Lsn, SegmentSequence},
 };
 
@@ -51,6 +52,15 @@ pub struct SegmentHeader {
     pub segment_bytes: u32,
     /// The cluster it belongs to.
     pub cluster_id: String,
+}
+
+/// The salt of the segment of that number, behind one that has `salt`.
+///
+/// Segments whose header cannot be read are searched for groups that prove that they were synced. This tells such groups from what
+/// clients store: a client that stored the bytes of a log must not be able to prove anything with them.
+#[must_use]
+pub fn salt_behind(salt: u64, sequence: SegmentSequence) -> u64 {
+    Random::new(salt ^ sequence.0.rotate_left(32)).bits()
 }
 
 /// What the first block of a file says.

@@ -16,7 +16,7 @@ use crate::{
     log::{
         entry::{APPEND_HEAD_BYTES, Entry},
         group::{GroupHeader, GroupKind, padded_len},
-        segment::SegmentHeader,
+        segment::{SegmentHeader, salt_behind},
     },
     marks::{Mark, mark},
     partition::index::Place,
@@ -383,7 +383,7 @@ impl Log {
         mark(Mark::LogRoll);
         let header = SegmentHeader {
             sequence: next,
-            salt: turn.work.random.bits(),
+            salt: salt_behind(self.tail.salt, next),
             first: self.durable,
             epoch: self.writer.epoch,
             previous: seal_link,

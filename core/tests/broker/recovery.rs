@@ -2,9 +2,15 @@
 
 use evenkeel_core::{
     Config,
-    log::Refusal,
+    log::{
+        Refusal,
+        entry::APPEND_HEAD_BYTES,
+        group::{GROUP_HEADER_BYTES, GroupHeader, GroupKind},
+        segment::SEGMENT_MAGIC,
+    },
     port::{Disk, Fault, FileName},
-    units::{Lsn, Offset},
+    units::{Epoch, Lsn, Offset},
+    wire::batch::{CRC_COVERS_FROM, HEADER_BYTES},
 };
 
 use crate::{
@@ -427,4 +433,62 @@ fn a_start_with_smaller_segments_after_a_torn_roll_is_no_damage() {
     let mut rig = Rig::on(rig.disk, small()).crash().crash();
     assert!(rig.serving, "{:?}", rig.fault);
     assert_eq!(rig.read_all("t", 0).len(), usize::from(produced) - 1);
+}
+
+/// What a client stores may be the bytes of a log. The first write into a new segment, its header and such a batch, is torn by a
+/// power loss so that what lies behind the front survives: no group in there proves that anything was synced.
+#[test]
+fn a_group_that_a_client_stored_proves_nothing() {
+    let group = GroupHeader {
+        previous: 0,
+        salt: 0,
+        first: Lsn(1 << 40),
+        records: 0,
+        kind: GroupKind::Marker,
+        heads_len: 0,
+        bodies_len: 0,
+        synced: Lsn(1 << 40),
+        epoch: Epoch(1),
+    };
+    let (stored, _) = group.encode_front(&[]);
+    let mut hostile = batch(1, 15_000, 0, 1);
+    let mut records = hostile.records.to_vec();
+    // In front of the records of a lone batch: the header of its group, its head, its own header.
+    let border = 4096 - GROUP_HEADER_BYTES - APPEND_HEAD_BYTES - HEADER_BYTES;
+    for at in [border, border + 4096] {
+        records[at..at + stored.len()].copy_from_slice(&stored);
+    }
+    hostile.records = records.into();
+    let covered = [&hostile.header.encode()[CRC_COVERS_FROM..], &hostile.records].concat();
+    hostile.header.crc = crc32c::crc32c(&covered);
+
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    let begun = |rig: &Rig| {
+        rig.disk.with(|files| {
+            let begun = files.iter().filter(|(file, bytes)| {
+                matches!(file, FileName::Segment(_)) && bytes.starts_with(&SEGMENT_MAGIC)
+            });
+            *begun.last().expect("the log has a segment").0
+        })
+    };
+    let first = begun(&rig);
+    let mut stored = 0;
+    while begun(&rig) == first {
+        assert_eq!(rig.produce("t", 0, hostile.clone()), (0, stored));
+        stored += 1;
+    }
+    let torn = begun(&rig);
+    rig.disk.with(|files| {
+        files.get_mut(&torn).expect("there")[..8192].fill(0);
+        // Made only after that write was durable, which it never was.
+        files.retain(|file, _| !matches!(file, FileName::Checkpoint(_)));
+    });
+    let mut again = rig.crash();
+    assert!(again.serving, "{:?}", again.fault);
+    assert_eq!(
+        again.produce("t", 0, batch(1, 10, 1, 1)),
+        (0, stored - 1),
+        "the torn batch was never acknowledged"
+    );
 }

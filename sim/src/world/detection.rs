@@ -141,7 +141,7 @@ fn unproven(image: &SimDisk) -> Unproven {
         .collect();
     segments.sort_unstable();
     for file in segments {
-        let Ok(found) = scan(image, &ScanOrder { file }) else { continue };
+        let Ok(found) = scan(image, &ScanOrder { file, salt: None }) else { continue };
         if !matches!(found.front, SegmentFront::Begun(..)) {
             continue;
         }

@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use crate::{
     log::{
         refusal::Refusal,
-        segment::{SegmentFront, SegmentHeader},
+        segment::{SegmentFront, SegmentHeader, salt_behind},
     },
     port::FileName,
     units::SegmentSequence,
@@ -100,6 +100,17 @@ impl Layout {
 
     pub(super) fn begun_after(&self, sequence: SegmentSequence) -> Option<&SegmentHeader> {
         self.begun().find(|(begun, _, _)| *begun > sequence).map(|(_, header, _)| header)
+    }
+
+    /// What the groups of that segment carry, as far as the segments in front of it tell.
+    pub(super) fn salt_of(&self, sequence: SegmentSequence) -> Option<u64> {
+        let (mut at, header, _) = self.begun().take_while(|(begun, _, _)| *begun < sequence).last()?;
+        let mut salt = header.salt;
+        while at < sequence {
+            at = at.next();
+            salt = salt_behind(salt, at);
+        }
+        Some(salt)
     }
 
     pub(super) fn last_begun(&self) -> Option<SegmentSequence> {

@@ -63,7 +63,7 @@ impl Recovery {
         };
         let header = SegmentHeader {
             sequence,
-            salt: turn.work.random.bits(),
+            salt: self.layout.salt_of(sequence).unwrap_or_else(|| turn.work.random.bits()),
             first,
             epoch,
             previous: if self.walk.last.is_some() { self.walk.link } else { 0 },
