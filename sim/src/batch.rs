@@ -18,7 +18,7 @@ const VALUE_MAGIC: &[u8; 4] = b"op: ";
 const VALUE_PREFIX_BYTES: usize = 4 + 8 + 4;
 
 /// One batch in so many holds what looks like a group of the log that was synced.
-const HOSTILE_EVERY: u64 = 3_000_000_000;
+const HOSTILE_EVERY: u64 = 3;
 /// Where the records of a lone batch begin in its group: behind its header, the head of the batch, and the batch's own header.
 const FIRST_RECORD_AT: usize = GROUP_HEADER_BYTES + APPEND_HEAD_BYTES + HEADER_BYTES;
 /// Bytes of a record in front of its value, if both are between 64 bytes and 8 KiB long.
