@@ -223,7 +223,7 @@ fn s12_five_batches_are_remembered_and_the_sequence_wraps() {
     let sequences: Vec<i32> = (0..6).map(|at| if at <= 2 { begin + at } else { at - 3 }).collect();
     let ops: Vec<OpNumber> = sequences.iter().map(|_| stage.op()).collect();
     for (op, sequence) in ops.iter().zip(&sequences) {
-        let told = stage.send(key, *op, Some(Sequenced { producer, first: *sequence }));
+        let told = stage.send(key, *op, Some(Sequenced { producer, epoch: 0, first: *sequence }));
         assert!(matches!(told, Some((error_code::NONE, _))), "sequence {sequence}: {told:?}");
     }
     for restart in [false, true] {
@@ -231,7 +231,7 @@ fn s12_five_batches_are_remembered_and_the_sequence_wraps() {
             stage.boot(stage.killed());
         }
         for at in 1..6 {
-            let told = stage.send(key, ops[at], Some(Sequenced { producer, first: sequences[at] }));
+            let told = stage.send(key, ops[at], Some(Sequenced { producer, epoch: 0, first: sequences[at] }));
             assert_eq!(
                 told,
                 Some((error_code::NONE, i64::try_from(at).expect("few"))),
@@ -252,9 +252,16 @@ fn s19_a_retry_after_a_failed_write_is_not_a_duplicate_of_what_was_never_stored(
             let key = first(stage.create("t", 1));
             let producer = stage.producer();
             let ops = [stage.op(), stage.op()];
-            assert_eq!(stage.send(key, ops[0], Some(Sequenced { producer, first: 0 })), Some((0, 0)));
+            assert_eq!(
+                stage.send(key, ops[0], Some(Sequenced { producer, epoch: 0, first: 0 })),
+                Some((0, 0))
+            );
             stage.probe.disk().arm(faults, seed);
-            assert_eq!(stage.send(key, ops[1], Some(Sequenced { producer, first: 1 })), None, "fault {at}");
+            assert_eq!(
+                stage.send(key, ops[1], Some(Sequenced { producer, epoch: 0, first: 1 })),
+                None,
+                "fault {at}"
+            );
             assert!(
                 matches!(stage.probe.ended(), Some(Ended::Halted(Fault::LogWrite(_)))),
                 "a failed write halts"
@@ -266,7 +273,10 @@ fn s19_a_retry_after_a_failed_write_is_not_a_duplicate_of_what_was_never_stored(
             };
             stage.boot(left);
             for _ in 0..2 {
-                assert_eq!(stage.send(key, ops[1], Some(Sequenced { producer, first: 1 })), Some((0, 1)));
+                assert_eq!(
+                    stage.send(key, ops[1], Some(Sequenced { producer, epoch: 0, first: 1 })),
+                    Some((0, 1))
+                );
             }
             stage.boot(stage.probe.disk().durable_only());
             stage.holds();
@@ -283,7 +293,7 @@ fn s19_a_retry_after_a_full_disk_is_stored_once() {
     let (mut sequence, mut refused) = (0, None);
     while refused.is_none() && sequence < 2000 {
         let op = stage.op();
-        match stage.send(key, op, Some(Sequenced { producer, first: sequence })) {
+        match stage.send(key, op, Some(Sequenced { producer, epoch: 0, first: sequence })) {
             Some((error_code::NONE, _)) => sequence += 1,
             Some((error, _)) => refused = Some((op, error)),
             None => panic!("a full disk ends nothing: {:?}", stage.probe.ended()),
@@ -294,7 +304,7 @@ fn s19_a_retry_after_a_full_disk_is_stored_once() {
     stage.probe.disk().calm();
     // It looks for room by itself now and then.
     stage.probe.wait(60_000_000);
-    let told = stage.send(key, op, Some(Sequenced { producer, first: sequence }));
+    let told = stage.send(key, op, Some(Sequenced { producer, epoch: 0, first: sequence }));
     assert_eq!(told, Some((error_code::NONE, i64::from(sequence))), "refused means: not stored");
     stage.boot(stage.probe.disk().durable_only());
     stage.holds();

@@ -466,10 +466,10 @@ fn a_group_that_a_client_stored_proves_nothing() {
     rig.create("t", 1, &[]);
     let begun = |rig: &Rig| {
         rig.disk.with(|files| {
-            let begun = files.iter().filter(|(file, bytes)| {
+            let mut begun = files.iter().filter(|(file, bytes)| {
                 matches!(file, FileName::Segment(_)) && bytes.starts_with(&SEGMENT_MAGIC)
             });
-            *begun.last().expect("the log has a segment").0
+            *begun.next_back().expect("the log has a segment").0
         })
     };
     let first = begun(&rig);

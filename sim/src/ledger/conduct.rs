@@ -71,6 +71,13 @@ impl Ledger {
         Ok(())
     }
 
+    /// Last offset of the batch that is known to begin there.
+    fn last_offset(&self, key: PartitionKey, base: i64) -> i64 {
+        let fact = self.partitions.get(&key).and_then(|book| book.facts.get(&base));
+        let op = fact.and_then(|(number, _)| self.op(*number));
+        op.map_or(base, |op| base + i64::from(op.header.last_offset_delta))
+    }
+
     /// An offset was looked up by a time; a batch at or before `known` has one.
     pub(super) fn found(
         &self,
@@ -88,6 +95,12 @@ impl Ledger {
                 let right = found
                     .is_some_and(|header| header.max_timestamp.0 >= time && header.base_offset.0 <= known);
                 if right { Ok(()) } else { wrong_lookup(key, time, known, &format!("{found:?}")) }
+            }
+            // Over the wire: the session has looked into the batch.
+            Some(FoundOffset::At { timestamp, offset, .. })
+                if timestamp.0 >= time && offset.0 <= self.last_offset(key, known) =>
+            {
+                Ok(())
             }
             Some(FoundOffset::Error(error)) => self.allowed(*error, Some(key.topic)),
             found @ (Some(FoundOffset::At { .. }) | None) => {
