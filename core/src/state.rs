@@ -13,7 +13,7 @@ use crate::{
     partition::Partition,
     planted::{Planted, planted},
     state::topic::{Topic, TopicConfig},
-    units::{Epoch, Lsn, PartitionId, ProducerId, SegmentSequence, TopicId},
+    units::{Epoch, Lsn, Offset, PartitionId, ProducerId, SegmentSequence, TopicId},
 };
 
 /// The replicated state.
@@ -102,6 +102,14 @@ impl State {
         for partition in topic.partition_ids() {
             self.partitions.remove(&partition);
         }
+    }
+
+    /// Below which LSN everything must be durable before an answer about these partitions may leave; `None` for one that is said
+    /// not to be there. Whatever is visible is durable, and the creation of its topic before it: such an answer waits for nothing, as
+    /// it must not while the log has no room.
+    pub fn known_by(&self, told: impl IntoIterator<Item = Option<PartitionId>>) -> Lsn {
+        let settled = |id: PartitionId| self.partition(id).is_some_and(|known| known.visible > Offset(0));
+        if told.into_iter().all(|id| id.is_some_and(settled)) { Lsn(0) } else { self.catalog_known }
     }
 
     /// A partition by its internal number.

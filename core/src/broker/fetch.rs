@@ -291,8 +291,12 @@ impl Live {
                 answer.log_start_offset = -1;
             }
         }
+        let told = job.parts.iter().zip(&reading.answers).map(|(part, answer)| {
+            part.partition(&self.state).ok().filter(|_| answer.error_code == error_code::NONE)
+        });
+        let known = self.state.known_by(told);
         let answer = self.fetches.sessions.leave(job.session, job.parts, reading.answers);
-        self.answer(job.asker, Response::Fetch(answer), self.state.catalog_known, turn);
+        self.answer(job.asker, Response::Fetch(answer), known, turn);
     }
 }
 

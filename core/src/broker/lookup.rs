@@ -21,7 +21,7 @@ use crate::{
         ListOffsetsAnswer, ListedPartition, ListedTopic, Notice, Response,
     },
     turn::{Purpose, Turn},
-    units::{Epoch, Offset, Timestamp},
+    units::{Epoch, Lsn, Offset, Timestamp},
 };
 
 const LATEST: i64 = -1;
@@ -40,6 +40,8 @@ pub(super) struct Lookups {
 #[derive(Clone, Debug)]
 struct Job {
     asker: Asker,
+    /// What must be durable before the answer leaves.
+    known: Lsn,
     answer: ListOffsetsAnswer,
     /// Where in the answer the batch of each read belongs.
     holes: Vec<(usize, usize)>,
@@ -95,7 +97,7 @@ fn look_up(partition: &Partition, asked: i64, current: Epoch) -> Lookup {
 impl Live {
     pub(super) fn list_offsets(&mut self, asker: Asker, request: &ListOffsetsRequest, turn: &mut Turn<'_>) {
         let mut answer = ListOffsetsAnswer::default();
-        let mut reads = Vec::new();
+        let (mut reads, mut told) = (Vec::new(), Vec::new());
         for (topic_at, topic) in request.topics.iter().enumerate() {
             let known = self.state.topic_named(&topic.name);
             let mut partitions = Vec::with_capacity(topic.partitions.len());
@@ -107,6 +109,7 @@ impl Live {
                     .and_then(|partition| {
                         check_leader_epoch(asked.current_leader_epoch, self.state.epoch).map(|()| partition)
                     });
+                told.push(partition.ok().map(|partition| partition.id));
                 let found = match partition {
                     Err(error_code) => FoundOffset::Error(error_code),
                     Ok(partition) => match look_up(partition, asked.timestamp, self.state.epoch) {
@@ -127,18 +130,20 @@ impl Live {
             }
             answer.topics.push(ListedTopic { name: topic.name.clone(), partitions });
         }
-        self.read_or_answer(asker, answer, reads, turn);
+        let known = self.state.known_by(told);
+        self.read_or_answer(asker, known, answer, reads, turn);
     }
 
     fn read_or_answer(
         &mut self,
         asker: Asker,
+        known: Lsn,
         answer: ListOffsetsAnswer,
         reads: Vec<((usize, usize), FileName, BatchAt)>,
         turn: &mut Turn<'_>,
     ) {
         if reads.is_empty() {
-            self.answer(asker, Response::ListOffsets(answer), self.state.catalog_known, turn);
+            self.answer(asker, Response::ListOffsets(answer), known, turn);
             return;
         }
         let job = self.lookups.next;
@@ -150,7 +155,7 @@ impl Live {
         }
         let outstanding = reads.len();
         let holes = reads.into_iter().map(|(hole, _, _)| hole).collect();
-        self.lookups.jobs.insert(job, Job { asker, answer, holes, outstanding });
+        self.lookups.jobs.insert(job, Job { asker, known, answer, holes, outstanding });
     }
 
     pub(super) fn lookup_read(&mut self, job: u64, read: usize, result: DiskResult, turn: &mut Turn<'_>) {
@@ -173,7 +178,7 @@ impl Live {
         if waiting.outstanding == 0
             && let Some(done) = self.lookups.jobs.remove(&job)
         {
-            self.answer(done.asker, Response::ListOffsets(done.answer), self.state.catalog_known, turn);
+            self.answer(done.asker, Response::ListOffsets(done.answer), done.known, turn);
         }
     }
 
@@ -185,12 +190,15 @@ impl Live {
     ) {
         let current = self.state.epoch;
         let mut topics = Vec::with_capacity(request.topics.len());
+        let mut seen = Vec::new();
         for topic in request.topics {
             let known = self.state.topic_named(&topic.topic);
             let answered = topic.partitions.iter().map(|asked| {
-                let end = known
+                let partition = known
                     .and_then(|topic| topic.partition_id(asked.partition))
-                    .and_then(|id| self.state.partition(id))
+                    .and_then(|id| self.state.partition(id));
+                seen.push(partition.map(|partition| partition.id));
+                let end = partition
                     .ok_or(error_code::UNKNOWN_TOPIC_OR_PARTITION)
                     .and_then(|partition| {
                         check_leader_epoch(asked.current_leader_epoch, current).map(|()| partition)
@@ -216,7 +224,8 @@ impl Live {
             );
         }
         let response = OffsetForLeaderEpochResponse::default().with_topics(topics);
-        self.answer(asker, Response::OffsetForLeaderEpoch(response), self.state.catalog_known, turn);
+        let known = self.state.known_by(seen);
+        self.answer(asker, Response::OffsetForLeaderEpoch(response), known, turn);
     }
 }
 

@@ -49,6 +49,28 @@ fn metadata_of(name: &str) -> kafka_protocol::messages::MetadataRequest {
     )
 }
 
+// 1. A creation is accepted, and the log has no room for it any more, or takes its time. 2. Every fetch waited for it as well, and
+// reads stood still with writes. Found by simulation.
+#[test]
+fn what_is_visible_is_read_while_the_log_stands_still() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 2, &[]);
+    rig.produce("t", 0, batch(3, 10, 1, 5));
+    rig.hold_log = true;
+    let created = rig.send(2, 12, Request::Metadata(metadata_of("auto")));
+    assert_eq!(rig.fetch("t", 0, 0).topics[0].partitions[0].high_watermark, 3);
+    assert!(matches!(rig.list_offset("t", 0, -1), FoundOffset::At { offset: Offset(3), .. }));
+    // What only the log can tell waits for it: a topic that is not there, and a partition that shows nothing yet.
+    let waiting = [("t", 1), ("auto", 0), ("other", 0)].map(|(topic, partition)| {
+        rig.send(4, 11, Request::Fetch(Rig::fetch_request(topic, partition, 0, 0)))
+    });
+    assert_eq!(rig.replies, vec![]);
+    rig.release_log();
+    for tag in waiting.into_iter().chain([created]) {
+        assert!(rig.reply(tag).is_some());
+    }
+}
+
 #[test]
 fn what_is_staged_but_not_durable_cannot_be_fetched() {
     let mut rig = Rig::new(small());
