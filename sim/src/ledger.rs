@@ -343,3 +343,6 @@ impl Ledger {
         sent == *header && *op.records == *records
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "a write that goes over two segments syncs only the new one",
         "power loss",
         &["lost-write", "unseen", "nonmonotonic", "lost-topic", "stuck-producer", "false-refusal"],
-        300,
+        1000,
     ),
     bug(
         Mutant::DirectoryUnsynced,
