@@ -252,10 +252,12 @@ impl Live {
             }
             Purpose::Spare(segment) => self.log.prepared(segment, result.map(|_| ()), turn),
             Purpose::Checkpoint(lsn) => self.checkpoint_written(lsn, result, turn),
-            Purpose::Trim => {
-                if let Err(error) = result {
-                    turn.tell(Notice::warn(format!("cannot remove what is not needed any more: {error}")));
+            Purpose::OldCheckpoints => warn_if_left(result, turn),
+            Purpose::Trim(floor) => {
+                if result.is_ok() {
+                    self.log.trimmed(floor);
                 }
+                warn_if_left(result, turn);
             }
             Purpose::FetchRead { job, read } => self.fetch_read(job, read, result, turn),
             Purpose::LookupRead { job, read } => self.lookup_read(job, read, result, turn),
@@ -307,6 +309,13 @@ impl Live {
     fn check_invariants(&self) {
         assert!(self.log.durable() <= self.log.staged_upto(), "durable <= staged");
         assert!(self.state.catalog_known <= self.log.staged_upto(), "the state is that of the staged log");
+    }
+}
+
+/// Files that could not be removed do no harm.
+fn warn_if_left(result: DiskResult, turn: &mut Turn<'_>) {
+    if let Err(error) = result {
+        turn.tell(Notice::warn(format!("cannot remove what is not needed any more: {error}")));
     }
 }
 

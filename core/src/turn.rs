@@ -31,8 +31,10 @@ pub enum Purpose {
     Spare(SegmentSequence),
     /// A checkpoint of the state at that LSN.
     Checkpoint(Lsn),
-    /// Removal of trimmed segments and old checkpoints.
-    Trim,
+    /// Removal of checkpoints that newer ones replace.
+    OldCheckpoints,
+    /// Removal of the segments in front of this one.
+    Trim(SegmentSequence),
     /// A read for a fetch.
     FetchRead {
         /// The fetch.

@@ -139,7 +139,7 @@ impl Live {
             kept.drain(..surplus).map(|(lsn, _)| DiskStep::Remove(FileName::Checkpoint(lsn))).collect();
         if !steps.is_empty() {
             mark(Mark::CheckpointOld);
-            turn.disk(Purpose::Trim, DiskRequest { lane: Lane::Background, steps });
+            turn.disk(Purpose::OldCheckpoints, DiskRequest { lane: Lane::Background, steps });
         }
     }
 
@@ -180,6 +180,6 @@ impl Live {
         turn.tell(Notice::info(alloc::format!(
             "log segments below {floor} are not needed any more and are removed"
         )));
-        turn.disk(Purpose::Trim, DiskRequest { lane: Lane::Background, steps });
+        turn.disk(Purpose::Trim(floor), DiskRequest { lane: Lane::Background, steps });
     }
 }

@@ -492,3 +492,28 @@ fn a_group_that_a_client_stored_proves_nothing() {
         "the torn batch was never acknowledged"
     );
 }
+
+#[test]
+fn a_removal_that_fails_once_leaves_no_hole() {
+    let mut rig = Rig::new(small());
+    // Topics come and go, so that segment after segment is not needed any more.
+    let turnover = |rig: &mut Rig, rounds: u8| {
+        for byte in 0..rounds {
+            rig.create("t", 1, &[]);
+            for _ in 0..5 {
+                assert_eq!(rig.produce("t", 0, batch(2, 5000, byte, 1000)).0, 0);
+            }
+            rig.delete("t");
+        }
+    };
+    while !rig.notices.iter().any(|line| line.contains("cannot remove")) {
+        *rig.disk.stuck.lock().expect("no test panics with it") = true;
+        turnover(&mut rig, 1);
+    }
+    assert!(rig.disk.names().contains(&segment(1)));
+    *rig.disk.stuck.lock().expect("no test panics with it") = false;
+    turnover(&mut rig, 10);
+    assert!(!rig.disk.names().contains(&segment(1)), "the next removal begins where the failed one did");
+    let rig = rig.crash();
+    assert!(rig.serving, "{:?}", rig.fault);
+}

@@ -40,6 +40,8 @@ pub(crate) struct Memory {
     pub(crate) full: Mutex<bool>,
     /// Renames since the directory was synced.
     renamed: Mutex<Vec<Renamed>>,
+    /// While set, no file can be removed.
+    pub(crate) stuck: Mutex<bool>,
 }
 
 impl Clone for Memory {
@@ -47,8 +49,8 @@ impl Clone for Memory {
         let renamed = self.renamed.lock().expect("no test panics with it").clone();
         Memory {
             files: Mutex::new(self.with(|files| files.clone())),
-            full: Mutex::new(false),
             renamed: Mutex::new(renamed),
+            ..Memory::default()
         }
     }
 }
@@ -143,6 +145,10 @@ impl Disk for Memory {
         Ok(())
     }
     fn remove(&self, file: FileName) -> Result<(), DiskError> {
+        if *self.stuck.lock().expect("no test panics with it") {
+            let detail = String::from("Device or resource busy");
+            return Err(DiskError { kind: DiskErrorKind::Failed, file: Some(file), detail });
+        }
         self.with(|files| files.remove(&file));
         Ok(())
     }

@@ -73,14 +73,20 @@ impl Log {
     }
 
     /// Removes the segments in front of `floor`, oldest first, each durably before the next: an undone removal then
-    /// never leaves a hole.
-    pub fn trim(&mut self, floor: SegmentSequence, steps: &mut Vec<DiskStep>) {
+    /// never leaves a hole, and neither does one that fails, as long as nothing counts as gone before [`Log::trimmed`].
+    pub fn trim(&self, floor: SegmentSequence, steps: &mut Vec<DiskStep>) {
         assert!(floor <= self.tail.segment, "the segment in use stays");
-        while self.first_segment < floor {
+        let mut segment = self.first_segment;
+        while segment < floor {
             mark(Mark::SegmentTrimmed);
-            steps.push(DiskStep::Remove(FileName::Segment(self.first_segment)));
+            steps.push(DiskStep::Remove(FileName::Segment(segment)));
             steps.push(DiskStep::SyncDirectory);
-            self.first_segment = self.first_segment.next();
+            segment = segment.next();
         }
+    }
+
+    /// The segments in front of `floor` are gone.
+    pub fn trimmed(&mut self, floor: SegmentSequence) {
+        self.first_segment = self.first_segment.max(floor);
     }
 }
