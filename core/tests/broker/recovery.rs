@@ -517,3 +517,60 @@ fn a_removal_that_fails_once_leaves_no_hole() {
     let rig = rig.crash();
     assert!(rig.serving, "{:?}", rig.fault);
 }
+
+/// Fills all groups of a segment with zeros, as a disk does that lost the writes.
+fn forget_groups(disk: &Memory, file: FileName) {
+    disk.with(|files| files.get_mut(&file).expect("there")[4096..].fill(0));
+}
+
+#[test]
+fn a_segment_whose_header_alone_is_left_is_not_the_end_of_the_log() {
+    // 1. A start writes a segment: header, the copied group, its own start. 2. It serves; the identity file says so. 3. The disk
+    // loses everything in the segment but the header, which carries the epoch too.
+    let (disk, _) = killed();
+    let mut rig = Rig::on(disk, small());
+    assert_eq!(rig.produce("t", 0, batch(2, 10, 200, 1000)).0, 0);
+    let (last, _) = last_data_group(&rig.disk);
+    forget_groups(&rig.disk, last);
+    let text = refusal(&Rig::on(rig.disk, small()));
+    assert!(text.contains("this directory has served in epoch 2, the log ends in epoch 1"), "{text}");
+}
+
+#[test]
+fn a_log_that_begins_with_another_segment_is_given_up_in_full() {
+    // What was in segment 1 is not known, whatever a checkpoint behind it says: no LSN above 0 may be named.
+    let (disk, _) = killed();
+    let (last, _) = last_data_group(&disk);
+    disk.with(|files| {
+        let bytes = files[&last].clone();
+        files.insert(segment(1), bytes);
+    });
+    let rig = Rig::on(disk, small());
+    let text = refusal(&rig);
+    let Some(Fault::Refused(Refusal::Damage(damage))) = &rig.fault else { panic!("{text}") };
+    assert_eq!(damage.from, Lsn(0), "{text}");
+    let mut rig = Rig::on(rig.disk, Config { accept_loss_from: Some(Lsn(0)), ..small() });
+    assert!(rig.serving, "{:?}", rig.fault);
+    assert_eq!(rig.metadata("another").topics.len(), 1, "it serves");
+}
+
+#[test]
+fn a_loss_accepted_behind_a_hole_that_hid_nothing_is_accepted_for_good() {
+    // 1. Starts 2, 3 and 4 end in segments 1, 2 and 3, each of which begins with a copy of the last group before. 2. Segment 2
+    // goes missing, all of its records are in 1 and 3; the groups of 3 are lost too. 3. The loss is accepted: segment 3 is
+    // written anew, behind the hole. 4. The next start goes over the hole as the one before it did.
+    let disk = Rig::new(small()).crash().crash().crash().disk;
+    assert_eq!(
+        disk.names().iter().filter(|name| **name <= segment(3)).count(),
+        4,
+        "identity, three segments"
+    );
+    disk.remove(segment(2)).expect("memory");
+    forget_groups(&disk, segment(3));
+    let rig = Rig::on(disk, small());
+    assert!(refusal(&rig).contains("--accept-loss-from-lsn 2"), "{}", refusal(&rig));
+    let rig = Rig::on(rig.disk, Config { accept_loss_from: Some(Lsn(2)), ..small() });
+    assert!(rig.serving, "{:?}", rig.fault);
+    let rig = Rig::on(rig.disk, small());
+    assert!(rig.serving, "{:?}", rig.fault);
+}

@@ -94,6 +94,14 @@ impl Walk {
             }
             return;
         };
+        // What was in the oldest is not known, so nothing that follows it can be placed.
+        if layout.first() != Some(first) {
+            let oldest = layout.first().expect("there is one that was begun");
+            mark(Mark::WalkOldestHeader);
+            self.hurt(Lsn(0), format!("the header of {} is damaged", FileName::Segment(oldest)));
+        } else if header.sequence != first {
+            self.hurt(Lsn(0), format!("the log begins with segment {}", header.sequence));
+        }
         if header.first > replay_from {
             self.hurt(
                 replay_from,
@@ -104,12 +112,6 @@ impl Walk {
         }
         self.next = header.first;
         self.link = link;
-        if layout.first() != Some(first) {
-            let oldest = layout.first().expect("there is one that was begun");
-            // What is in it is not known, so nothing that follows it can be placed.
-            mark(Mark::WalkOldestHeader);
-            self.hurt(Lsn(0), format!("the header of {} is damaged", FileName::Segment(oldest)));
-        }
     }
 
     pub(super) fn scans_absorbed(&self) -> usize {
@@ -396,7 +398,7 @@ impl Walk {
             self.damaged_from = Some(Lsn(0));
         }
         for hole in layout.holes() {
-            if self.damaged_from.is_none() && self.last.or(self.replaces).is_some_and(|last| hole < last) {
+            if self.damaged_from.is_none() && self.replaces.or(self.last).is_some_and(|last| hole < last) {
                 mark(Mark::WalkHoleCovered);
                 // The chain went over it. After a crash loop, all that a segment holds may have been copied on.
                 turn.tell(Notice::warn(format!(
@@ -421,7 +423,8 @@ impl Walk {
                 format!("a checkpoint was made at LSN {}, the log ends before it", self.known_lsn),
             );
         }
-        let started = self.unproven_epoch().max(self.epoch);
+        // Only starts that are readable count: the header of a segment says who began it, not that its start is still there.
+        let started = self.unproven_start().max(state.epoch);
         if let Some(reported) = reported_epoch
             && reported > started
         {
@@ -474,8 +477,14 @@ impl Walk {
         floors.max().unwrap_or_default()
     }
 
-    fn unproven_epoch(&self) -> Epoch {
-        self.unproven.as_ref().map_or(Epoch(0), |unproven| unproven.group.header.epoch)
+    /// The newest start in the unproven group.
+    fn unproven_start(&self) -> Epoch {
+        let records = self.unproven.iter().flat_map(|unproven| &unproven.group.records);
+        let epochs = records.filter_map(|record| match record {
+            ScannedRecord::Intact { entry: Entry::Started { epoch, .. }, .. } => Some(*epoch),
+            ScannedRecord::Intact { .. } | ScannedRecord::Damaged(_) => None,
+        });
+        epochs.max().unwrap_or_default()
     }
 
     /// Behind a roll seal there is a file that was prepared in full before the seal was written.
