@@ -30,6 +30,9 @@ const PROBE: ConnId = ConnId(u64::MAX);
 /// Deadlines that are gone to before a question counts as not answered.
 const DEADLINES_MAX: u32 = 100;
 
+/// Steps of the disk after which a broker is taken to go in circles: it serves nobody from then on.
+const STEPS_MAX: u64 = 1_000_000;
+
 /// Disk work that was under way when the broker was copied.
 #[derive(Clone, Debug)]
 pub struct Underway {
@@ -83,7 +86,7 @@ impl Probe {
     /// Starts a broker on that disk and waits until it serves or has ended.
     #[must_use]
     pub fn boot(config: &Config, seed: u64, disk: SimDisk) -> Probe {
-        Probe::boot_for(config, seed, disk, u64::MAX)
+        Probe::boot_for(config, seed, disk, STEPS_MAX)
     }
 
     /// Starts a broker that is dead after so many steps of its disk.
@@ -121,7 +124,7 @@ impl Probe {
             serves: false,
             ended: None,
             deadline: None,
-            steps_left: u64::MAX,
+            steps_left: STEPS_MAX,
         }
     }
 

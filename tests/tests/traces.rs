@@ -11,15 +11,10 @@ fn the_binary_knows_no_marks_and_no_planted_bugs() {
         .collect();
     assert!(names.len() > 70, "the marks are declared as they were: {names:?}");
     let bytes = std::fs::read(binary()).expect("it was built for these tests");
-    let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    let text = String::from_utf8_lossy(&bytes);
+    let holds = |part: &str| text.contains(part);
     assert!(holds("end without a closing seal, nothing torn"), "the search finds what is there");
-    // One a part of the code is enough, and quick.
-    let mut parts: Vec<&str> = Vec::new();
     for name in names {
-        let part = name.split('.').next().unwrap_or_default();
-        if !parts.contains(&part) {
-            parts.push(part);
-            assert!(!holds(name), "{name} is in the binary");
-        }
+        assert!(!holds(name), "{name} is in the binary");
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     marks::{Mark, mark},
     partition::index::Place,
     planted::{Planted, planted},
-    port::{DiskRequest, DiskResult, DiskStep, Fault, FileName, Lane},
+    port::{DiskError, DiskErrorKind, DiskRequest, DiskResult, DiskStep, Fault, FileName, Lane},
     turn::{Purpose, Timer, Turn},
     units::{Epoch, Instant, Lsn, SegmentSequence},
 };
@@ -441,7 +441,8 @@ impl Log {
     /// The write failed: the process must end.
     pub fn written(&mut self, result: DiskResult) -> Result<Vec<Written>, Fault> {
         let writing = self.writing.take().expect("a log write completes once");
-        if planted(Planted::ShortWriteLeft) && result.is_err() {
+        let short = |error: &DiskError| error.kind == DiskErrorKind::Failed;
+        if planted(Planted::ShortWriteLeft) && result.as_ref().is_err_and(short) {
             self.go_on_behind(writing);
             return Ok(Vec::new());
         }
