@@ -11,9 +11,11 @@ mod crash;
 mod directory;
 mod faults;
 mod file;
+mod fingerprint;
 mod media;
 mod pages;
 mod sectors;
+mod units;
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -22,7 +24,9 @@ use evenkeel_core::port::{Disk, DiskError, DiskErrorKind, FileEntry, FileName};
 
 pub use crash::Loss;
 pub use faults::Faults;
+pub use fingerprint::Fingerprint;
 pub use media::MediaFault;
+pub use units::{Fate, Unit};
 
 use crate::{
     dice::Dice,

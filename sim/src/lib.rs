@@ -6,6 +6,8 @@
 
 pub mod batch;
 pub mod client;
+pub mod crashpoints;
+pub mod determinism;
 pub mod dice;
 pub mod disk;
 pub mod invariant;

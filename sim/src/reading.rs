@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use evenkeel_core::{units::TopicId, wire::batch::BatchHeader};
 
-use crate::ledger::{OpNumber, PartitionKey};
+use crate::{
+    disk::Fingerprint,
+    ledger::{OpNumber, PartitionKey},
+};
 
 /// A topic as metadata tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,4 +52,26 @@ pub struct Reading {
     pub producer_id: Option<i64>,
     /// In which it leads, if there is a topic to tell it of.
     pub leader_epoch: Option<i32>,
+}
+
+impl Reading {
+    /// Adds all of it to a hash.
+    pub fn fingerprint(&self, print: &mut Fingerprint) {
+        for (id, topic) in &self.topics {
+            print.add_bytes(&id.0);
+            print.add_bytes(topic.name.as_bytes());
+            print.add(u64::from(topic.partitions.unsigned_abs()));
+        }
+        for (key, partition) in &self.partitions {
+            print.add_bytes(&key.topic.0);
+            print.add(u64::from(key.index.unsigned_abs()));
+            print.add(partition.log_start.cast_unsigned());
+            print.add(partition.high_watermark.cast_unsigned());
+            for batch in &partition.batches {
+                print.add_bytes(&batch.header.encode());
+                print.add_bytes(&batch.records);
+            }
+        }
+        print.add(self.producer_id.map_or(0, i64::cast_unsigned));
+    }
 }

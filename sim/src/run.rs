@@ -15,7 +15,13 @@ use crate::{
 /// Runs one seed. A panic is a violation like any other.
 #[must_use]
 pub fn seed(seed: u64, mutant: Option<Mutant>, words: bool) -> Outcome {
-    let world = World::new(seed, Shape::lite(seed), mutant, words);
+    shaped(seed, Shape::lite(seed), mutant, words)
+}
+
+/// Runs one seed in that shape.
+#[must_use]
+pub fn shaped(seed: u64, shape: Shape, mutant: Option<Mutant>, words: bool) -> Outcome {
+    let world = World::new(seed, shape, mutant, words);
     catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()
@@ -26,6 +32,8 @@ pub fn seed(seed: u64, mutant: Option<Mutant>, words: bool) -> Outcome {
             violation: Some(Violation { name: "panic", detail: text }),
             digest: String::new(),
             events: 0,
+            micros: 0,
+            trail: Vec::new(),
             lines: Vec::new(),
             marks: BTreeMap::new(),
         }

@@ -6,6 +6,46 @@ use evenkeel_core::Config;
 
 use crate::dice::Dice;
 
+/// How large runs are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Size {
+    /// One node, about 200 operations, about three crashes.
+    #[default]
+    Lite,
+    /// One node, about 2,000 operations of up to twelve clients, dozens of crashes. Several nodes do not exist yet.
+    Standard,
+}
+
+/// All of them, with their names.
+pub const SIZES: [(Size, &str); 2] =
+    [(Size::Lite, Size::Lite.name()), (Size::Standard, Size::Standard.name())];
+
+impl Size {
+    /// Its name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Size::Lite => "lite",
+            Size::Standard => "standard",
+        }
+    }
+
+    /// The size of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Size> {
+        SIZES.into_iter().find(|(_, known)| *known == name).map(|(size, _)| size)
+    }
+
+    /// The settings of one run of that size.
+    #[must_use]
+    pub fn shape(self, seed: u64) -> Shape {
+        match self {
+            Size::Lite => Shape::lite(seed),
+            Size::Standard => Shape::standard(seed),
+        }
+    }
+}
+
 /// The settings of one run.
 #[derive(Clone, Debug)]
 pub struct Shape {
@@ -101,6 +141,46 @@ impl Shape {
             write_micros: dice.magnitude(5, 300),
             sync_micros: dice.magnitude(20, 5000),
             config,
+        }
+    }
+
+    /// Ten times as much of everything: what only shows after many crashes of one log, or among many clients.
+    #[must_use]
+    pub fn standard(seed: u64) -> Shape {
+        let lite = Shape::lite(seed);
+        let mut dice = Dice::of(seed, "standard");
+        let segment_bytes = 4096 * u32::try_from(dice.magnitude(8, 64)).expect("small");
+        let config = Config {
+            segment_bytes,
+            message_bytes_max: segment_bytes / 4,
+            default_partitions: i32::try_from(dice.between(1, 6)).expect("small"),
+            ..lite.config.clone()
+        };
+        let calm = lite.crashes_in_recovery == 0 && !lite.disk_fails() && lite.resets == 0;
+        let storms = |dice: &mut Dice, often: u64, most: u64| match !calm && dice.chance(often) {
+            true => dice.between(1, most),
+            false => 0,
+        };
+        Shape {
+            operations: dice.between(1500, 2500),
+            crashes: dice.between(12, 48),
+            // With the administrator twelve at most.
+            plain_producers: dice.between(0, 3),
+            idempotent_producers: dice.between(1, 5),
+            consumers: dice.between(1, 3),
+            lasting_topics: dice.between(1, 6),
+            passing_topics: dice.between(0, 6),
+            // Every start reads the whole log: many small batches try more in the same time than few large ones.
+            filling_bytes: dice.magnitude(16, u64::from(segment_bytes) / 64),
+            // An answer is checked by reading everything, and there is ten times as much of it.
+            checked_answers: dice.between(2, 12),
+            media_faults: dice.between(50, 300),
+            // Each of these ends a process sooner or later: rarer, for runs that are longer.
+            sync_eio: storms(&mut dice, 200, 4),
+            write_eio: storms(&mut dice, 200, 4),
+            read_eio: storms(&mut dice, 150, 4),
+            config,
+            ..lite
         }
     }
 }

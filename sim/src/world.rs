@@ -9,6 +9,9 @@ mod loss;
 mod network;
 mod node;
 mod oracle;
+mod sample;
+
+pub(crate) use node::{brief, brief_step};
 
 use std::collections::BTreeMap;
 
@@ -68,6 +71,10 @@ pub struct Outcome {
     pub digest: String,
     /// Number of events.
     pub events: u64,
+    /// Simulated time.
+    pub micros: u64,
+    /// The hash over all events after each step of the world, if it was wanted.
+    pub trail: Vec<(u64, String)>,
     /// The story, if it was wanted.
     pub lines: Vec<String>,
     /// What was done, by name.
@@ -102,6 +109,8 @@ pub struct World {
     oracle: Dice,
     faults: Dice,
     story: Story,
+    trail: Option<Vec<(u64, String)>>,
+    happened: u64,
     marks: BTreeMap<&'static str, u64>,
 }
 
@@ -133,6 +142,8 @@ impl World {
             oracle: Dice::of(seed, "oracle"),
             faults,
             story: Story::new(words),
+            trail: None,
+            happened: 0,
             marks: BTreeMap::new(),
             disk,
             shape,
@@ -144,6 +155,11 @@ impl World {
             world.after(client as u64 * 100, Happening::Act(client));
         }
         world
+    }
+
+    /// Keeps the hash after each step, for those who compare two runs.
+    pub fn keep_trail(&mut self) {
+        self.trail = Some(Vec::new());
     }
 
     /// Runs to the end.
@@ -159,6 +175,8 @@ impl World {
             violation,
             digest: self.story.digest().to_string(),
             events: self.story.events(),
+            micros: self.now,
+            trail: self.trail.unwrap_or_default(),
             lines: self.story.lines().to_vec(),
             marks: self.marks,
         }
@@ -175,6 +193,7 @@ impl World {
                 deadline = self.now + LIVENESS_MICROS;
             }
             self.happen(incarnation, happening)?;
+            self.sample_state();
             if self.winding_down && self.is_quiet() {
                 return self.check_the_end();
             }

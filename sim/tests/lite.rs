@@ -3,6 +3,7 @@
 use evenkeel_sim::{
     mutant::{CATALOGUE, Mutant},
     run,
+    shape::Shape,
 };
 
 /// Seeds of the suite. Set `EVENKEEL_SIM_SEEDS` for more.
@@ -40,5 +41,16 @@ fn every_wrong_disk_script_is_found_within_its_seeds() {
         let killed =
             (1..=bug.seeds_max).any(|seed| found(seed).is_some_and(|by| bug.oracles.contains(&by.name)));
         assert!(killed, "{} survived {} seeds", bug.name, bug.seeds_max);
+    }
+}
+
+#[test]
+fn long_runs_of_many_clients_keep_every_promise_too() {
+    for seed in 1..=3 {
+        let outcome = run::shaped(seed, Shape::standard(seed), None, false);
+        if let Some(violation) = outcome.violation {
+            panic!("seed {seed}: {violation}");
+        }
+        assert!(outcome.events > 5_000, "seed {seed}: {} events", outcome.events);
     }
 }

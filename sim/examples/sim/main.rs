@@ -1,6 +1,8 @@
 //! The simulator's command line: `run --seeds 1..1000`, `seed 42`, `mutants`.
 #![expect(clippy::print_stdout, reason = "this is what the tool is for")]
 
+mod crashpoints;
+mod determinism;
 mod marks;
 mod mutants;
 mod run;
@@ -9,7 +11,10 @@ mod seed;
 use std::{ops::Range, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use evenkeel_sim::mutant::{CATALOGUE, Mutant};
+use evenkeel_sim::{
+    mutant::{CATALOGUE, Mutant},
+    shape::{SIZES, Size},
+};
 
 #[derive(Parser)]
 #[command(
@@ -24,25 +29,22 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Runs many seeds; stops with 1 at the first that breaks a promise, unless told to go on.
-    Run {
-        /// Which, as `first..end`.
-        #[arg(long, value_parser = range, default_value = "1..1000")]
-        seeds: Range<u64>,
-        /// With this planted bug.
-        #[arg(long, value_parser = mutant)]
-        mutant: Option<Mutant>,
-        /// Go on after a violation.
-        #[arg(long)]
-        keep_going: bool,
-    },
+    Run(run::Run),
     /// Runs one seed and tells its story.
     Seed {
         /// Which.
         seed: u64,
+        /// How large the run is.
+        #[arg(long, value_parser = size, default_value = "lite")]
+        shape: Size,
         /// With this planted bug.
         #[arg(long, value_parser = mutant)]
         mutant: Option<Mutant>,
     },
+    /// Tries every crash of every short sequence of operations.
+    Crashpoints(crashpoints::Crashpoints),
+    /// Runs each seed in two processes and compares every event.
+    Determinism(determinism::Determinism),
     /// Plants each bug and counts the seeds until the oracle that is there for it fires.
     Mutants {
         /// Only this one.
@@ -63,7 +65,16 @@ enum Command {
 fn range(text: &str) -> Result<Range<u64>, String> {
     let (first, end) = text.split_once("..").ok_or("a range is first..end")?;
     let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
-    Ok(number(first)?..number(end)?)
+    let range = number(first)?..number(end)?;
+    if range.is_empty() {
+        Err(String::from("the end is behind the last, and this has none"))
+    } else {
+        Ok(range)
+    }
+}
+
+fn size(text: &str) -> Result<Size, String> {
+    Size::named(text).ok_or_else(|| format!("one of {}", SIZES.map(|(_, name)| name).join(", ")))
 }
 
 fn mutant(text: &str) -> Result<Mutant, String> {
@@ -73,10 +84,17 @@ fn mutant(text: &str) -> Result<Mutant, String> {
     })
 }
 
+/// Threads: as many as were asked for, or one for each core.
+fn jobs(given: Option<usize>) -> usize {
+    given.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+}
+
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { seeds, mutant, keep_going } => run::run(seeds, mutant, keep_going),
-        Command::Seed { seed, mutant } => seed::tell(seed, mutant),
+        Command::Run(run) => run.run(),
+        Command::Seed { seed, shape, mutant } => seed::tell(seed, shape, mutant),
+        Command::Crashpoints(crashpoints) => crashpoints.run(),
+        Command::Determinism(determinism) => determinism.run(),
         Command::Mutants { id, seeds_max } => mutants::hunt(id.as_deref(), seeds_max),
         Command::Marks { seeds } => marks::table(seeds),
     }

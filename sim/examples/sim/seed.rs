@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use evenkeel_sim::{mutant::Mutant, run};
+use evenkeel_sim::{mutant::Mutant, run, shape::Size};
 
-pub(crate) fn tell(seed: u64, mutant: Option<Mutant>) -> ExitCode {
-    let outcome = run::seed(seed, mutant, true);
+pub(crate) fn tell(seed: u64, size: Size, mutant: Option<Mutant>) -> ExitCode {
+    let outcome = run::shaped(seed, size.shape(seed), mutant, true);
     for line in &outcome.lines {
         println!("{line}");
     }

@@ -109,7 +109,7 @@ impl Loss {
     }
 }
 
-fn garbage(dice: &mut Dice) -> [u8; SECTOR_BYTES] {
+pub(super) fn garbage(dice: &mut Dice) -> [u8; SECTOR_BYTES] {
     let mut bytes = [0; SECTOR_BYTES];
     for word in bytes.chunks_mut(8) {
         word.copy_from_slice(&dice.bits().to_le_bytes());

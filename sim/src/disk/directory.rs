@@ -7,24 +7,24 @@ use evenkeel_core::port::{FileEntry, FileName};
 
 use crate::{
     dice::Dice,
-    disk::{crash::Loss, file::File},
+    disk::{SECTOR_BYTES, crash::Loss, file::File, pages::Pages},
 };
 
 /// A file's number: names move, the file stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Inode(u64);
 
-type Names = BTreeMap<FileName, Inode>;
+pub(super) type Names = BTreeMap<FileName, Inode>;
 
 #[derive(Clone, Copy, Debug)]
-enum Change {
+pub(super) enum Change {
     Created(FileName, Inode),
     Renamed(FileName, FileName, Inode),
     Removed(FileName),
 }
 
 impl Change {
-    fn apply(self, names: &mut Names) {
+    pub(super) fn apply(self, names: &mut Names) {
         match self {
             Change::Created(name, inode) => {
                 names.insert(name, inode);
@@ -45,11 +45,13 @@ impl Change {
 /// The one directory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Directory {
-    next: Inode,
-    files: BTreeMap<Inode, File>,
-    names: Names,
-    durable: Names,
-    pending: Vec<Change>,
+    pub(super) next: Inode,
+    pub(super) files: BTreeMap<Inode, File>,
+    pub(super) names: Names,
+    pub(super) durable: Names,
+    pub(super) pending: Vec<Change>,
+    /// Bytes of the file that went last: its blocks may be given to others.
+    pub(super) freed: Pages,
 }
 
 impl Directory {
@@ -93,7 +95,14 @@ impl Directory {
         self.pending.clear();
         self.durable.clone_from(&self.names);
         let named: BTreeSet<Inode> = self.names.values().copied().collect();
-        self.files.retain(|inode, _| named.contains(inode));
+        let freed = &mut self.freed;
+        self.files.retain(|inode, file| {
+            let stays = named.contains(inode);
+            if !stays && file.media.sector(0) != [0; SECTOR_BYTES] {
+                freed.clone_from(&file.media);
+            }
+            stays
+        });
     }
 
     pub(super) fn after(&self, loss: &Loss, dice: &mut Dice) -> Directory {
@@ -110,6 +119,7 @@ impl Directory {
             .filter(|(inode, _)| named.contains(inode))
             .map(|(inode, file)| (*inode, file.after(loss, dice)))
             .collect();
-        Directory { next: self.next, files, durable: names.clone(), names, pending: Vec::new() }
+        let freed = self.freed.clone();
+        Directory { next: self.next, files, durable: names.clone(), names, pending: Vec::new(), freed }
     }
 }

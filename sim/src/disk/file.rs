@@ -8,25 +8,25 @@ use crate::{
 /// A file's contents in all layers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct File {
-    cache: Pages,
-    cache_len: u64,
-    media: Pages,
-    media_len: u64,
+    pub(super) cache: Pages,
+    pub(super) cache_len: u64,
+    pub(super) media: Pages,
+    pub(super) media_len: u64,
     /// Written since the last sync; the next one will bring them to the media.
-    dirty: Sectors,
+    pub(super) dirty: Sectors,
     /// Not on the media, and no sync will change that: a failed one marked them clean.
-    stale: Sectors,
+    pub(super) stale: Sectors,
     /// Smallest size since the last sync: a truncation that may be undone.
-    cut_to: Option<u64>,
+    pub(super) cut_to: Option<u64>,
     /// Sectors from here on had no place on the media at the last sync; they may come up with anything in them.
-    allocated: usize,
+    pub(super) allocated: usize,
 }
 
-fn size(len: u64) -> usize {
+pub(super) fn size(len: u64) -> usize {
     usize::try_from(len).expect("simulated files are small")
 }
 
-fn sectors(len: u64) -> usize {
+pub(super) fn sectors(len: u64) -> usize {
     size(len).div_ceil(SECTOR_BYTES)
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::disk::SECTOR_BYTES;
+use crate::disk::{SECTOR_BYTES, fingerprint::Fingerprint};
 
 const PAGE_BYTES: usize = 4096;
 
@@ -66,6 +66,28 @@ impl Pages {
         let end = self.pages.len() * PAGE_BYTES;
         if len < end {
             self.write(len, &vec![0; end - len]);
+        }
+    }
+
+    /// The same for the same bytes below `len`, whatever lies behind.
+    pub(super) fn fingerprint(&self, len: usize, digest: &mut Fingerprint) {
+        for (at, page) in self.pages.iter().enumerate().take(len.div_ceil(PAGE_BYTES)) {
+            let Some(page) = page else { continue };
+            let end = len.saturating_sub(at * PAGE_BYTES).min(PAGE_BYTES);
+            let words = page[..end].chunks_exact(8);
+            let rest = words.remainder();
+            for (word, bytes) in words.enumerate() {
+                let value = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+                if value != 0 {
+                    digest.add((at * PAGE_BYTES / 8 + word) as u64);
+                    digest.add(value);
+                }
+            }
+            // A page of zeros counts as one that is not there.
+            if rest.iter().any(|byte| *byte != 0) {
+                digest.add(at as u64);
+                digest.add_bytes(rest);
+            }
         }
     }
 }

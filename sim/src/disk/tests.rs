@@ -162,3 +162,47 @@ fn media_faults_hit_what_was_synced() {
     assert!(disk.damage(&MediaFault::Lose(FILE)));
     assert!(!disk.damage(&MediaFault::Lose(FILE)));
 }
+
+#[test]
+fn what_may_be_lost_can_be_named_one_by_one_and_every_choice_is_one_of_the_legal_states() {
+    let disk = prepared();
+    write(&disk, 512, 2, 1024);
+    disk.create(OTHER).expect("room");
+    let units = disk.units();
+    // The new name, and two sectors; sectors without a change and files without data are not worth a choice.
+    assert_eq!(units.len(), 3, "{units:?}");
+    let all = |fate| vec![fate; units.len()];
+    assert_eq!(disk.left(&units, &all(Fate::New)).contents(), disk.contents());
+    assert_eq!(disk.left(&units, &all(Fate::Old)).contents(), disk.durable_only().contents());
+    let one = disk.left(&units, &[Fate::Old, Fate::New, Fate::Zero]);
+    assert!(one.len(OTHER).is_err());
+    assert_eq!(read(&one, FILE)[..2048], [[1; 512], [2; 512], [0; 512], [0; 512]].concat()[..]);
+    assert!(one.units().is_empty(), "what is left is on the media");
+}
+
+#[test]
+fn a_truncation_a_size_and_new_space_are_units_of_their_own() {
+    let disk = prepared();
+    disk.create(FILE).expect("room");
+    write(&disk, 0, 3, 512);
+    disk.zero(FILE, 512).expect("room");
+    let units = disk.units();
+    let undone = disk.left(&units, &vec![Fate::Old; units.len()]);
+    assert_eq!(undone.fingerprint(), prepared().fingerprint());
+    let fates: Vec<Vec<Fate>> = units.iter().map(Unit::strange_fates).collect();
+    assert!(fates.iter().any(|fates| fates.contains(&Fate::Garbage)), "{units:?}");
+    assert!(fates.iter().flatten().any(|fate| matches!(fate, Fate::Between(_))), "{units:?}");
+}
+
+#[test]
+fn two_disks_have_one_fingerprint_only_if_they_are_alike_in_every_layer() {
+    let (one, other) = (prepared(), prepared());
+    assert_eq!(one.fingerprint(), other.fingerprint());
+    write(&one, 0, 1, 512);
+    assert_eq!(one.contents(), other.contents());
+    assert_ne!(one.fingerprint(), other.fingerprint(), "a sector is dirty, with the same bytes");
+    one.sync(FILE).expect("no faults");
+    assert_eq!(one.fingerprint(), other.fingerprint());
+    write(&one, 100, 9, 1);
+    assert_ne!(one.contents(), other.contents());
+}

@@ -349,7 +349,7 @@ fn part_of(step: &DiskStep, dice: &mut Dice) -> DiskStep {
     }
 }
 
-fn brief_step(step: &DiskStep) -> String {
+pub(crate) fn brief_step(step: &DiskStep) -> String {
     match step {
         DiskStep::Write { file, position, data } => {
             let len: usize = data.iter().map(bytes::Bytes::len).sum();
@@ -370,7 +370,7 @@ fn brief_step(step: &DiskStep) -> String {
     }
 }
 
-fn brief(response: &Response) -> String {
+pub(crate) fn brief(response: &Response) -> String {
     match response {
         Response::Produce(answer) => {
             let told = answer.responses.iter().flat_map(|topic| &topic.partition_responses);
