@@ -12,7 +12,7 @@ mod lookup;
 mod produce;
 mod publish;
 
-use alloc::{boxed::Box, format, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
 
 use bytes::Bytes;
 
@@ -29,7 +29,7 @@ use crate::{
     port::{ClientEvent, DiskResult, Effect, Event, Fault, Notice, Now, Request, Response},
     state::State,
     turn::{Purpose, Timer, Turn, Work},
-    units::{ConnId, Instant, Lsn, OpId, ProducerId, Tag},
+    units::{ConnId, Instant, Lsn, OpId, PartitionId, ProducerId, Tag},
 };
 
 /// The broker: all shared state, and everything it decides.
@@ -62,6 +62,8 @@ struct Live {
     checkpoints: Checkpoints,
     /// Next id of the reserved block; `None`: nothing reserved by this start yet.
     producer_ids_next: Option<ProducerId>,
+    /// Epoch and sequence with which producers that a partition does not know wanted to begin there, and were refused for want of room.
+    first_refused: BTreeMap<(PartitionId, ProducerId), (i16, i32)>,
     stopping: bool,
 }
 
@@ -198,6 +200,7 @@ impl Live {
             lookups: Lookups::default(),
             checkpoints: Checkpoints::new(checkpoints, &log),
             producer_ids_next: None,
+            first_refused: BTreeMap::new(),
             stopping: false,
             config,
             state,

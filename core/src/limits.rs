@@ -60,6 +60,8 @@ pub const ARRAY_ELEMENTS_MAX: usize = 1_000_000;
 pub const TAGGED_FIELDS_MAX: usize = 10_000;
 /// Offsets skipped in each partition after an accepted loss, and producer ids, so that none is given out twice.
 pub const LOSS_SKIP_OFFSETS: i64 = 1_000_000;
+/// Producers of which is remembered that they could not begin in a partition.
+pub const FIRST_REFUSED_MAX: usize = 10_000;
 /// Offsets stay below this, so that sums of them cannot overflow.
 pub const OFFSET_MAX: i64 = i64::MAX / 4;
 

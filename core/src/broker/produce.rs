@@ -14,7 +14,9 @@ use kafka_protocol::{
 use crate::{
     broker::{Asker, Live},
     error_code,
-    limits::{OFFSET_MAX, PRODUCER_EXPIRY_INTERVAL, PRODUCER_ID_BLOCK, PRODUCER_STATES_MAX},
+    limits::{
+        FIRST_REFUSED_MAX, OFFSET_MAX, PRODUCER_EXPIRY_INTERVAL, PRODUCER_ID_BLOCK, PRODUCER_STATES_MAX,
+    },
     log::entry::{Append, Entry},
     marks::{Mark, mark},
     partition::producers::Verdict,
@@ -23,7 +25,7 @@ use crate::{
     state::topic::{TIMESTAMP_AFTER_MAX_MS, Topic},
     turn::{Timer, Turn},
     units::{Lsn, Offset, PartitionId, ProducerId, Timestamp, TopicId},
-    wire::batch::{Batch, TRANSACTIONAL},
+    wire::batch::{Batch, BatchHeader, TRANSACTIONAL},
 };
 
 /// What became of one batch.
@@ -130,15 +132,7 @@ impl Live {
         let partition = topic
             .partition_id(index)
             .ok_or(Refused { error_code: error_code::UNKNOWN_TOPIC_OR_PARTITION, message: None })?;
-        let checked = self.check_batch(topic, &batch, turn.now.wall);
-        if planted(Planted::RefusedButRemembered) && checked.is_err() && batch.header.is_idempotent() {
-            let append = Append { partition, appended_at: turn.now.wall, header: batch.header };
-            if let Some(partition) = self.state.partition_mut(partition) {
-                partition.producers.apply(self.log.durable(), &append);
-            }
-            return checked.map(|()| unreachable!("it was refused"));
-        }
-        checked?;
+        self.check_batch(topic, &batch, turn.now.wall)?;
         if topic.config.log_append_time {
             mark(Mark::ProduceStamped);
             batch.header.stamp_append_time(turn.now.wall, batch.records.len());
@@ -171,14 +165,36 @@ impl Live {
                 ));
             }
         }
-        if !self.log.accepts() {
-            mark(Mark::ProduceNoRoom);
+        Ok(())
+    }
+
+    /// Whether there is room, and whether what could not begin for want of room has to come first: (1) an unknown producer's first
+    /// batch is refused, (2) there is room again, (3) its second one, on its way by then, arrives. An unknown producer may begin
+    /// anywhere, so that would be taken, and the first one for ever out of order.
+    fn check_room(&mut self, id: PartitionId, header: &BatchHeader, is_known: bool) -> Result<(), Refused> {
+        let begins = header.is_idempotent() && !is_known;
+        let key = (id, header.producer_id);
+        let wanted = (header.producer_epoch, header.base_sequence);
+        let before = self.first_refused.get(&key).filter(|(epoch, _)| *epoch == wanted.0).copied();
+        if begins && before.is_some_and(|before| before != wanted) {
+            mark(Mark::ProduceOutOfOrder);
             return Err(refused(
-                error_code::KAFKA_STORAGE_ERROR,
-                "the disk gives no room for another log segment",
+                error_code::OUT_OF_ORDER_SEQUENCE_NUMBER,
+                "an earlier batch of this producer was refused for want of room and has to come first",
             ));
         }
-        Ok(())
+        if self.log.accepts() {
+            self.first_refused.remove(&key);
+            return Ok(());
+        }
+        mark(Mark::ProduceNoRoom);
+        if begins {
+            if self.first_refused.len() >= FIRST_REFUSED_MAX {
+                self.first_refused.pop_first();
+            }
+            self.first_refused.insert(key, wanted);
+        }
+        Err(refused(error_code::KAFKA_STORAGE_ERROR, "the disk gives no room for another log segment"))
     }
 
     fn append(&mut self, id: PartitionId, batch: Batch, turn: &Turn<'_>) -> Result<Taken, Refused> {
@@ -219,10 +235,21 @@ impl Live {
                 }
             }
         }
-        if partition.log_end.0 > OFFSET_MAX - i64::from(header.record_count) {
+        let (log_end, is_known) = (partition.log_end, partition.producers.is_known(header.producer_id));
+        if log_end.0 > OFFSET_MAX - i64::from(header.record_count) {
             return Err(refused(error_code::KAFKA_STORAGE_ERROR, "the partition has run out of offsets"));
         }
-        header.base_offset = partition.log_end;
+        if let Err(refusal) = self.check_room(id, &header, is_known) {
+            if planted(Planted::RefusedButRemembered)
+                && header.is_idempotent()
+                && let Some(partition) = self.state.partition_mut(id)
+            {
+                let append = Append { partition: id, appended_at: turn.now.wall, header };
+                partition.producers.apply(self.log.durable(), &append);
+            }
+            return Err(refusal);
+        }
+        header.base_offset = log_end;
         header.leader_epoch = epoch;
         mark(Mark::ProduceTaken);
         let stamped = header.attributes & crate::wire::batch::LOG_APPEND_TIME != 0;

@@ -74,6 +74,12 @@ fn last_sequence(header: &BatchHeader) -> i32 {
 }
 
 impl Producers {
+    /// Whether batches of that producer are remembered.
+    #[must_use]
+    pub fn is_known(&self, id: ProducerId) -> bool {
+        self.known.contains_key(&id)
+    }
+
     /// What this batch is. An unknown producer may start anywhere: its state may have expired.
     #[must_use]
     pub fn check(&self, header: &BatchHeader) -> Verdict {
