@@ -234,6 +234,9 @@ fn a_fetch_sleeps_no_longer_than_it_has_reason_to() {
     assert_eq!(talk.after(100, Asked::Fetch(KEY, 0, 0, 1), &one), "");
     assert_eq!(talk.after(late, Asked::Fetch(KEY, 0, 0, 500), &one), "", "it waits for more");
     assert_eq!(talk.after(late, Asked::Fetch(KEY, 0, 0, 1), &one), "lost-wakeup");
+    talk.ledger.disk_fails = true;
+    assert_eq!(talk.after(late, Asked::Fetch(KEY, 0, 0, 1), &one), "", "a disk that fails has its time");
+    talk.ledger.disk_fails = false;
     assert_eq!(talk.told(Asked::Delete(TOPIC), &deleted(0)), "");
     let gone = fetched(FetchedPartition { error_code: 100, ..FetchedPartition::default() });
     assert_eq!(talk.after(100, Asked::Fetch(KEY, 2, 2, 1), &gone), "");

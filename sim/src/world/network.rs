@@ -33,8 +33,8 @@ impl World {
         }
         if self.clients[client].is_impatient(self.now) {
             self.mark("client gave up waiting");
-            // What was accepted just before the disk filled up waits for room, and with it every answer that saw it.
-            if self.shape.fills_up {
+            // What was accepted just before the disk failed to give a segment waits for one, and with it every answer that saw it.
+            if self.shape.disk_fails() {
                 self.break_connection(client);
                 return Ok(());
             }
