@@ -1,10 +1,12 @@
-//! The bytes of a segment file: never a panic, and what is said of them holds together.
+//! The bytes of a segment file: never a panic, memory in proportion, and what is said of them holds together.
 #![no_main]
 
 use evenkeel_core::log::scan::scan_bytes;
+use evenkeel_fuzz::memory::peak_of;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let scan = scan_bytes(bytes, None);
+    let (scan, peak) = peak_of(|| scan_bytes(bytes, None));
+    assert!(peak <= 4096 + 64 * bytes.len(), "{peak} bytes for {}", bytes.len());
     assert!(scan.chained <= scan.groups.len());
     assert!(scan.end <= scan.dirty_upto);
     let mut next = None;

@@ -1,0 +1,19 @@
+//! What the fuzz targets share: a disk, a world around a broker, the truth about its log, damage, and a judge.
+
+pub mod batch;
+pub mod choices;
+pub mod damage;
+pub mod dialogue;
+pub mod evidence;
+pub mod hostile;
+pub mod judge;
+pub mod memory;
+pub mod memory_disk;
+pub mod plan;
+pub mod raw;
+pub mod requests;
+pub mod sample;
+pub mod served;
+pub mod truth;
+pub mod turns;
+pub mod world;

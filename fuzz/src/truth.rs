@@ -1,0 +1,171 @@
+//! What the broker wrote to its log, in order of LSN, taken down beside the disk: what a recovery must give a prefix of.
+
+use std::collections::BTreeMap;
+
+use evenkeel_core::{
+    codec::Reader,
+    limits::BLOCK_BYTES,
+    log::{
+        entry::{Entry, Head},
+        group::{GROUP_HEADER_BYTES, GroupHeader},
+        segment::SEGMENT_MAGIC,
+    },
+    state::State,
+    units::{Epoch, Lsn, PartitionId},
+};
+
+/// The record batches of each partition of each topic, as a consumer gets them.
+pub type Contents = BTreeMap<String, Vec<Vec<u8>>>;
+
+/// The log as it was written.
+#[derive(Clone, Debug, Default)]
+pub struct Truth {
+    records: Vec<Record>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Record {
+    entry: Entry,
+    body: Vec<u8>,
+}
+
+impl Truth {
+    /// LSN behind the last record.
+    #[must_use]
+    pub fn upto(&self) -> Lsn {
+        Lsn(self.records.len() as u64)
+    }
+
+    /// Takes down one write to a segment. A start decides where the log ended before it: never below `durable`.
+    ///
+    /// # Panics
+    /// The write is not what a log may hold next: a finding.
+    pub fn written(&mut self, bytes: &[u8], durable: Lsn) {
+        let mut rest = bytes;
+        if rest.starts_with(&SEGMENT_MAGIC) {
+            rest = &rest[BLOCK_BYTES as usize..];
+        }
+        while !rest.is_empty() {
+            let (header, _) = GroupHeader::decode_front(rest).expect("what is written can be read");
+            let front_len = header.front_len() as usize;
+            let mut heads = Reader::new(&rest[GROUP_HEADER_BYTES..front_len]);
+            let mut bodies = &rest[front_len..];
+            for lsn in (header.first.0..header.upto().0).map(Lsn) {
+                let head = Head::decode(&mut heads).expect("what is written can be read");
+                let (body, behind) = bodies.split_at(head.body_len() as usize);
+                bodies = behind;
+                let entry = match head {
+                    Head::Whole(entry) => entry,
+                    Head::Append(append) => Entry::Append(append.verify(body).expect("a valid batch")),
+                };
+                self.record(lsn, Record { entry, body: body.to_vec() }, durable);
+            }
+            rest = &rest[header.padded_len() as usize..];
+        }
+    }
+
+    fn record(&mut self, lsn: Lsn, record: Record, durable: Lsn) {
+        let at = usize::try_from(lsn.0).expect("short logs");
+        // One that is there already is copied by a recovery, together with the group it is in.
+        if matches!(record.entry, Entry::Started { .. }) && self.records.get(at) != Some(&record) {
+            assert!(lsn >= durable, "a start at LSN {lsn} cuts what was durable up to {durable}");
+            self.records.truncate(at);
+        }
+        match self.records.get(at) {
+            Some(known) => assert_eq!(*known, record, "LSN {lsn} has two meanings"),
+            None => {
+                assert_eq!(self.upto(), lsn, "the log has a gap");
+                self.records.push(record);
+            }
+        }
+    }
+
+    fn entries(&self, upto: Lsn) -> impl Iterator<Item = (Lsn, &Record)> {
+        (0..upto.0).map(Lsn).zip(&self.records)
+    }
+
+    /// The state after all records below `upto`.
+    #[must_use]
+    pub fn state(&self, upto: Lsn) -> State {
+        let mut state = State::default();
+        for (lsn, record) in self.entries(upto) {
+            state.apply(lsn, &record.entry);
+        }
+        state
+    }
+
+    /// The newest start below `upto`.
+    #[must_use]
+    pub fn epoch(&self, upto: Lsn) -> Epoch {
+        self.entries(upto)
+            .filter_map(|(_, record)| match &record.entry {
+                Entry::Started { epoch, .. } => Some(*epoch),
+                Entry::Append(_)
+                | Entry::TopicCreated(_)
+                | Entry::TopicDeleted { .. }
+                | Entry::ProducerIdsReserved { .. }
+                | Entry::ProducersExpired { .. }
+                | Entry::Trimmed { .. } => None,
+            })
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// What consumers find after all records below `upto`. Made from the records alone, not with the broker's state.
+    #[must_use]
+    pub fn contents(&self, upto: Lsn) -> Contents {
+        let mut topics = BTreeMap::new();
+        let mut partitions: BTreeMap<PartitionId, Vec<u8>> = BTreeMap::new();
+        for (_, record) in self.entries(upto) {
+            match &record.entry {
+                Entry::TopicCreated(topic) => {
+                    let first = topic.first_partition.0;
+                    partitions
+                        .extend((first..first + topic.partitions).map(|id| (PartitionId(id), Vec::new())));
+                    topics.insert(topic.id, topic);
+                }
+                Entry::TopicDeleted { id } => drop(topics.remove(id)),
+                Entry::Append(append) => {
+                    if let Some(bytes) = partitions.get_mut(&append.partition) {
+                        bytes.extend_from_slice(&record.body);
+                    }
+                }
+                Entry::Started { .. }
+                | Entry::ProducerIdsReserved { .. }
+                | Entry::ProducersExpired { .. }
+                | Entry::Trimmed { .. } => {}
+            }
+        }
+        let ids = |first: PartitionId, count: u32| (first.0..first.0 + count).map(PartitionId);
+        topics
+            .into_values()
+            .map(|topic| {
+                let each = ids(topic.first_partition, topic.partitions)
+                    .map(|id| partitions.remove(&id).unwrap_or_default());
+                (topic.name.clone(), each.collect())
+            })
+            .collect()
+    }
+
+    /// The LSN of the record that holds exactly this batch, as it is stored.
+    #[must_use]
+    pub fn find(&self, body_starts: &[u8], records: &[u8]) -> Option<Lsn> {
+        (0..).map(Lsn).zip(&self.records).find_map(|(lsn, record)| {
+            (record.body.starts_with(body_starts) && record.body.ends_with(records)).then_some(lsn)
+        })
+    }
+}
+
+#[cfg(test)]
+impl Truth {
+    /// Changes one byte of the last batch's number, and its checksum with it.
+    pub(crate) fn spoil(&mut self) {
+        use evenkeel_core::wire::batch::CRC_COVERS_FROM;
+        let record =
+            self.records.iter_mut().rfind(|record| !record.body.is_empty()).expect("there is a batch");
+        let last = record.body.len() - 1;
+        record.body[last] ^= 1;
+        let crc = crc32c::crc32c(&record.body[CRC_COVERS_FROM..]);
+        record.body[17..21].copy_from_slice(&crc.to_be_bytes());
+    }
+}
