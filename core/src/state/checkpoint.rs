@@ -139,6 +139,10 @@ pub fn decode(bytes: &[u8]) -> Result<(State, Lsn), NotACheckpoint> {
             return Err(NotACheckpoint::Damaged);
         }
         let (first, count) = (created.first_partition.0, created.partitions);
+        let taken = (first..first + count).any(|id| state.partition(PartitionId(id)).is_some());
+        if taken || state.topic(created.id).is_some() || state.topic_named(&created.name).is_some() {
+            return Err(NotACheckpoint::Damaged);
+        }
         state.add_topic(created);
         for id in first..first + count {
             let partition = state.partition_mut(PartitionId(id)).ok_or(NotACheckpoint::Damaged)?;

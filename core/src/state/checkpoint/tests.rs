@@ -90,3 +90,22 @@ fn the_front_of_a_checkpoint_has_the_bytes_it_always_had() {
     let hex: String = encode(&state, lsn)[12..52].iter().map(|byte| alloc::format!("{byte:02x}")).collect();
     assert_eq!(hex, "01000000080000000000000002000000e80300000000000003000000000000000500000001000000");
 }
+
+#[test]
+fn a_topic_that_is_there_twice_is_damage() {
+    let mut state = State::default();
+    state.apply(Lsn(0), &topic("a", 1, 0, 1));
+    state.apply(Lsn(1), &topic("b", 2, 1, 1));
+    let bytes = encode(&state, Lsn(2));
+    assert!(decode(&bytes).is_ok());
+    let id = bytes.windows(16).position(|window| window == [2; 16]).expect("the second topic");
+    // Its id, its name, and its first partition, each that of the first.
+    for (at, was, byte) in [(id..id + 16, 2, 1), (id + 18..id + 19, b'b', b'a'), (id + 23..id + 24, 1, 0)] {
+        let mut twice = bytes.clone();
+        assert!(twice[at.clone()].iter().all(|byte| *byte == was));
+        twice[at].fill(byte);
+        let crc = crc32c::crc32c(&twice[12..]);
+        twice[8..12].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(decode(&twice), Err(NotACheckpoint::Damaged));
+    }
+}
