@@ -31,8 +31,6 @@ pub enum Verdict {
     Prefix,
     /// Refused for damage; served up to the place that the refusal named once that was given up.
     GivenUp,
-    /// Refused for damage, and the place that it named was not accepted.
-    NotNamed,
     /// Refused for another reason.
     Refused,
 }

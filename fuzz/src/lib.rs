@@ -7,6 +7,7 @@ pub mod dialogue;
 pub mod evidence;
 pub mod hostile;
 pub mod judge;
+pub mod made_right;
 pub mod memory;
 pub mod memory_disk;
 pub mod plan;
