@@ -61,7 +61,7 @@ mod tests {
         bytes[4096 + 36] = 1;
         bytes[8192 + 36] = 1;
         made_right(&mut bytes);
-        let scan = scan_bytes(&bytes);
+        let scan = scan_bytes(&bytes, None);
         assert!(matches!(scan.front, SegmentFront::Begun(..)));
         assert_eq!((scan.groups.len(), scan.chained), (2, 2));
     }
