@@ -56,7 +56,8 @@ pub fn damage(image: &mut Image, past: &[Image], choices: &mut Choices<'_>) -> S
     let amount = usize::from(choices.byte());
     let at = place.at + offset;
     match kind {
-        0 | 1 => change(image, place.file, at, 1, |bytes| bytes[0] ^= 1 << (amount % 8)),
+        0 => change(image, place.file, at, 1, |bytes| bytes[0] ^= 1 << (amount % 8)),
+        1 => flip_each(image, &places, place, offset, amount),
         2 => fill(image, place.file, at / SECTOR_BYTES * SECTOR_BYTES, SECTOR_BYTES * (1 + amount % 9)),
         3 => fill(image, place.file, at / BLOCK * BLOCK, BLOCK * (1 + amount % 4)),
         4 => fill(image, place.file, at / SECTOR_BYTES * SECTOR_BYTES, usize::MAX / 2),
@@ -100,6 +101,17 @@ fn change(image: &mut Image, file: FileName, at: usize, len: usize, how: impl Fn
     }
     how(&mut bytes[from..upto]);
     format!("changed bytes {from} to {upto} of {file}")
+}
+
+/// One bit in this place, and in places that are newer.
+fn flip_each(image: &mut Image, places: &[Place], first: Place, offset: usize, amount: usize) -> String {
+    let at = places.iter().position(|place| *place == first).unwrap_or(0);
+    let from = at.saturating_sub(amount / 8 % 4);
+    let flip = |place: &Place| {
+        change(image, place.file, place.at + offset, 1, |bytes| bytes[0] ^= 1 << (amount % 8))
+    };
+    let done: Vec<String> = places[from..=at].iter().map(flip).collect();
+    done.join(", ")
 }
 
 fn fill(image: &mut Image, file: FileName, at: usize, len: usize) -> String {

@@ -1,7 +1,10 @@
 //! A life of a broker as the fuzzer plans it: topics, batches, rolls, stops, crashes anywhere, recoveries. Every fault in it
 //! is one that loses nothing that was acknowledged, so after each the broker must serve exactly what it had made durable.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use evenkeel_core::{port::Response, units::Tag};
 
@@ -10,7 +13,7 @@ use crate::{
     choices::Choices,
     memory_disk::{Image, MemoryDisk},
     requests,
-    truth::Truth,
+    truth::{Contents, Truth},
     world::{World, small},
 };
 
@@ -19,6 +22,27 @@ const STEPS_MAX: usize = 64;
 /// Answers waited for at once.
 const WAITING_MAX: usize = 12;
 const TOPICS: [&str; 3] = ["a", "b", "c"];
+
+/// A batch of an idempotent producer is stored once, however often it was sent.
+///
+/// # Panics
+/// One is there twice: a finding.
+fn assert_stored_once(contents: &Contents) {
+    for (topic, partitions) in contents {
+        for (index, bytes) in partitions.iter().enumerate() {
+            let batches = batch::split(bytes).expect("whole batches are written");
+            let idempotent = batches.iter().filter(|(header, _)| header.is_idempotent());
+            let mut seen = BTreeSet::new();
+            for (header, records) in idempotent {
+                assert!(
+                    seen.insert(*records),
+                    "{topic}-{index}: twice, again at offset {}",
+                    header.base_offset
+                );
+            }
+        }
+    }
+}
 
 /// A broker's life until now.
 #[derive(Debug)]
@@ -64,6 +88,8 @@ impl Life {
             life.check_answers();
             life.recover_if_crashed();
         }
+        let truth = life.world.truth.as_ref().expect("a life is taken down");
+        assert_stored_once(&truth.contents(truth.upto()));
         life
     }
 
@@ -87,7 +113,10 @@ impl Life {
             14 => {
                 let power = choices.byte();
                 self.power = (power & 1 == 1).then_some(u64::from(power));
-                self.world.disk.arm(u32::from(choices.byte() % 32), u64::from(choices.byte()));
+                // Mostly in the next write or the sync behind it.
+                let (near, calls) = (choices.byte(), choices.byte());
+                let calls = if near.is_multiple_of(4) { calls % 32 } else { near / 4 % 3 };
+                self.world.disk.arm(u32::from(calls), u64::from(choices.byte()));
             }
             15 => {
                 let seed = choices.u16();
@@ -204,3 +233,6 @@ impl Life {
         self.world.assert_state(&truth);
     }
 }
+
+#[cfg(test)]
+mod tests;
