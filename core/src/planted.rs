@@ -70,6 +70,18 @@ pub enum Planted {
     DeletionUnlogged,
     CreationUnlogged,
     PartitionNumbersReused,
+    // Bugs that were.
+    TrimmedRecordUnseen,
+    RewrittenSizeHeld,
+    LossReportedLast,
+    LossFromFirstFile,
+    PaddingCompared,
+    CheckpointOfTheLost,
+    NamesNotSettled,
+    FirstRefusedForgotten,
+    ReadsWaitForRoom,
+    BatchEpochUnverified,
+    TrimCountedEarly,
 }
 
 /// Whether this bug is planted. One clear line at the place where the code can be wrong.

@@ -179,6 +179,23 @@ pub fn op_of(records: &[u8]) -> Option<OpNumber> {
     (magic == VALUE_MAGIC).then(|| OpNumber(u64::from_be_bytes(rest[..8].try_into().expect("eight bytes"))))
 }
 
+/// The operations whose values are anywhere in these bytes, in the order in which they come.
+#[must_use]
+pub fn ops_in(bytes: &[u8]) -> Vec<OpNumber> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(value) = bytes.get(at..at + VALUE_PREFIX_BYTES) {
+        if value.starts_with(VALUE_MAGIC) {
+            let op = OpNumber(u64::from_be_bytes(value[4..12].try_into().expect("eight bytes")));
+            if !found.contains(&op) {
+                found.push(op);
+            }
+        }
+        at += 1;
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use evenkeel_core::wire::batch::verify_stored;
@@ -196,6 +213,7 @@ mod tests {
             let found = split(&twice).expect("whole batches");
             assert_eq!(found.len(), 2);
             assert_eq!(op_of(found[1].1), Some(OpNumber(7_000_001)));
+            assert_eq!(ops_in(&twice), [OpNumber(7_000_001)]);
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     dice::Dice,
     ledger::{Asked, Ledger, OpNumber, PartitionKey},
     shape::Shape,
+    tape::Source,
     violation::Verdict,
 };
 
@@ -90,7 +91,7 @@ enum Role {
 impl Client {
     /// All clients of a run.
     #[must_use]
-    pub fn cast(seed: u64, shape: &Shape) -> Vec<Client> {
+    pub fn cast(source: &Source, shape: &Shape) -> Vec<Client> {
         let mut roles = vec![Role::Admin(Admin::new(shape))];
         roles.extend((0..shape.plain_producers).map(|_| Role::Producer(Producer::plain())));
         roles.extend((0..shape.idempotent_producers).map(|_| Role::Producer(Producer::idempotent())));
@@ -99,7 +100,7 @@ impl Client {
             conn: None,
             outbox: Vec::new(),
             role,
-            dice: Dice::of(seed, &format!("client {at}")),
+            dice: source.dice(&format!("client {at}")),
             next_tag: 0,
             pending: BTreeMap::new(),
         };
@@ -119,14 +120,21 @@ impl Client {
 
     /// Does the next thing it wants to do. Returns after how many microseconds it wants to act again.
     pub fn act(&mut self, desk: &mut Desk<'_>) -> u64 {
-        if self.conn.is_some() {
+        // Where tapes are played, one may decline; what is open at the end is brought to its end all the same.
+        if self.conn.is_some() && (self.dice.acts() || *desk.operations_left == 0) {
             match &mut self.role {
                 Role::Producer(producer) => producer.act(desk, &mut self.dice, &mut self.outbox),
                 Role::Consumer(consumer) => consumer.act(desk, &mut self.dice, &mut self.outbox),
                 Role::Admin(admin) => admin.act(desk, &mut self.dice, &mut self.outbox),
             }
         }
-        self.dice.between(desk.shape.think_micros / 8, desk.shape.think_micros)
+        self.dice.pause(desk.shape.think_micros / 8, desk.shape.think_micros)
+    }
+
+    /// Whether its choices are on a tape, and the tape has come to its end.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.dice.is_spent()
     }
 
     /// A question leaves: its tag.

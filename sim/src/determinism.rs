@@ -5,6 +5,7 @@
 use core::fmt;
 
 use crate::{
+    script::{Script, Watch},
     shape::{Shape, Size},
     violation::Violation,
     world::World,
@@ -18,11 +19,12 @@ pub const LEAK: &str = "EVENKEEL_SIM_LEAK";
 /// Runs a seed. Gives its trail: number of events and hash after each step, or, with words, each event.
 #[must_use]
 pub fn trail(seed: u64, size: Size, words: bool) -> Vec<String> {
-    let mut world = World::new(seed, leaky(size.shape(seed)), None, words);
+    let script = Script { shape: leaky(size.shape(seed)), ..Script::of(seed, size, None) };
+    let mut world = World::of(&script, Watch { scenes: words, ..Watch::default() });
     world.keep_trail();
     let outcome = world.run();
     let mut lines: Vec<String> = if words {
-        outcome.lines
+        outcome.lines().collect()
     } else {
         outcome.trail.iter().map(|(events, hash)| format!("{events} {hash}")).collect()
     };

@@ -1,12 +1,24 @@
 //! The simulator's own generator. One for each domain (network, disk, each client, faults), so that one more draw in one
 //! place does not shift every other.
+//!
+//! A draw can be written down and given again: see [`crate::tape`].
 
 use evenkeel_core::random::Random;
 
-/// A stream of choices, wholly in its seed.
+use crate::tape::Reel;
+
+/// A stream of choices, wholly in its seed, or on a tape.
 #[derive(Clone, Debug)]
 pub struct Dice {
     random: Random,
+    reel: Option<Box<Reels>>,
+}
+
+/// Choices on a tape. Pauses have one of their own: an action can then be taken out without a shift of every pause behind it.
+#[derive(Clone, Debug)]
+struct Reels {
+    choices: Reel,
+    pauses: Reel,
 }
 
 impl Dice {
@@ -16,7 +28,7 @@ impl Dice {
         let mut random = Random::new(seed);
         // Neighbouring seeds begin alike without this.
         let mixed = random.bits();
-        Dice { random: Random::new(mixed) }
+        Dice { random: Random::new(mixed), reel: None }
     }
 
     /// A stream of its own for `domain`, which does not depend on how many draws were made here.
@@ -28,19 +40,42 @@ impl Dice {
         Dice::new(seed ^ salt.rotate_left(17))
     }
 
+    /// The same, written down or read from a tape.
+    pub(crate) fn on(self, choices: Reel, pauses: Reel) -> Dice {
+        Dice { reel: Some(Box::new(Reels { choices, pauses })), ..self }
+    }
+
+    /// A choice below `bound`, 0 for any.
+    fn draw(&mut self, bound: u64, fresh: impl FnOnce(&mut Random) -> u64) -> u64 {
+        match &mut self.reel {
+            None => fresh(&mut self.random),
+            Some(reel) => reel.choices.next(bound, || fresh(&mut self.random)),
+        }
+    }
+
     /// 64 bits.
     pub fn bits(&mut self) -> u64 {
-        self.random.bits()
+        self.draw(0, Random::bits)
     }
 
     /// A number below `bound`; 0 for a bound of 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        if bound == 0 { 0 } else { self.bits() % bound }
+        if bound == 0 { 0 } else { self.draw(bound, |random| random.bits() % bound) }
     }
 
     /// A number from `low` to `high`, both included.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high.saturating_sub(low).saturating_add(1))
+    }
+
+    /// A pause from `low` to `high`, both included.
+    pub fn pause(&mut self, low: u64, high: u64) -> u64 {
+        let bound = high.saturating_sub(low).saturating_add(1);
+        let fresh = |random: &mut Random| random.bits() % bound;
+        low + match &mut self.reel {
+            None => fresh(&mut self.random),
+            Some(reel) => reel.pauses.next(bound, || fresh(&mut self.random)),
+        }
     }
 
     /// An index into something that long.
@@ -50,7 +85,11 @@ impl Dice {
 
     /// True so many times in a thousand.
     pub fn chance(&mut self, per_mille: u64) -> bool {
-        per_mille > 0 && self.below(1000) < per_mille
+        if per_mille == 0 {
+            return false;
+        }
+        let drawn = self.draw(2, |random| u64::from(random.bits() % 1000 < per_mille)) == 1;
+        drawn || per_mille >= 1000
     }
 
     /// A number from `low` to `high` whose magnitude, not value, is uniform. `low` is at least 1.
@@ -59,5 +98,16 @@ impl Dice {
         let shift = self.between(0, u64::from(doublings));
         let base = low << shift;
         self.between(base, (base * 2).min(high).max(base))
+    }
+
+    /// Whether an action goes ahead: always, unless a tape says otherwise, or has ended.
+    pub fn acts(&mut self) -> bool {
+        self.reel.as_mut().is_none_or(|reel| reel.choices.acts())
+    }
+
+    /// Whether more was drawn than is on the tape, if there is one.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.reel.as_ref().is_some_and(|reel| reel.choices.is_spent())
     }
 }

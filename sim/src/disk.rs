@@ -87,7 +87,24 @@ impl SimDisk {
 
     /// Sets what goes wrong from now on, at moments that follow from the seed.
     pub fn arm(&self, faults: Faults, seed: u64) {
-        self.inner().injector = Injector::new(faults, seed);
+        self.arm_with(faults, Dice::new(seed));
+    }
+
+    /// Sets what goes wrong from now on, at moments that the dice say.
+    pub fn arm_with(&self, faults: Faults, dice: Dice) {
+        self.inner().injector = Injector::new(faults, dice);
+    }
+
+    /// Sectors of each file that a power loss may take, a failed sync's included.
+    #[must_use]
+    pub fn unsynced(&self) -> Vec<(FileName, usize)> {
+        self.inner().directory.unsynced()
+    }
+
+    /// Names that came, moved or went since the directory was synced.
+    #[must_use]
+    pub fn unsynced_names(&self) -> Vec<FileName> {
+        self.inner().directory.unsynced_names()
     }
 
     /// Nothing goes wrong any more.

@@ -18,12 +18,18 @@ use evenkeel_core::{
 
 use crate::{
     batch::Sequenced,
-    violation::{Verdict, broken},
+    violation::{Subject, Verdict, broken, broken_for},
 };
 
 /// Number of one batch that a client wants to be stored; every record of it carries it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OpNumber(pub u64);
+
+impl fmt::Debug for OpNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "batch {}", self.0)
+    }
+}
 
 /// A partition, by the id of its topic: names come back, ids do not.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -250,7 +256,11 @@ impl Ledger {
     pub fn learn(&mut self, id: TopicId, name: &str, partitions: i32) -> Verdict {
         if let Some(book) = self.topics.get(&id) {
             if book.deleted {
-                return broken("resurrected-topic", format!("{name} ({id}) was deleted and is there again"));
+                return broken_for(
+                    "resurrected-topic",
+                    Subject::Topic(id),
+                    format!("{name} ({id}) was deleted and is there again"),
+                );
             }
             if book.name != name || book.partitions != partitions {
                 return broken(
@@ -288,6 +298,22 @@ impl Ledger {
     #[must_use]
     pub fn catalog(&self) -> Ledger {
         Ledger { topics: self.topics.clone(), creating: self.creating.clone(), ..Ledger::default() }
+    }
+
+    /// What was asked, as long as it is not answered.
+    #[must_use]
+    pub fn question(&self, conn: ConnId, tag: Tag) -> Option<&Asked> {
+        self.asked.get(&(conn, tag)).map(|(asked, _)| asked)
+    }
+
+    /// A partition by the name of its topic; with a part of the id if several had that name.
+    #[must_use]
+    pub fn partition_name(&self, key: PartitionKey) -> String {
+        let Some(book) = self.topics.get(&key.topic) else { return format!("{key:?}") };
+        if self.topics.values().filter(|other| other.name == book.name).count() > 1 {
+            return format!("{}-{} ({:.8})", book.name, key.index, key.topic.to_string());
+        }
+        format!("{}-{}", book.name, key.index)
     }
 
     /// A batch that is known.

@@ -63,6 +63,12 @@ impl Mutant {
         CATALOGUE.iter().find(|bug| bug.name == name).map(|bug| bug.mutant)
     }
 
+    /// Its name, as in the catalogue.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        CATALOGUE.iter().find(|bug| bug.mutant == self).map_or("unlisted", |bug| bug.name)
+    }
+
     /// What is asked of the disk instead.
     pub fn change(self, request: &mut DiskRequest) {
         let steps = &mut request.steps;

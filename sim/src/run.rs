@@ -1,18 +1,13 @@
-//! Runs over many seeds.
-
-use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+//! Runs.
 
 use crate::{
     mutant::Mutant,
+    script::{Script, Watch},
     shape::Shape,
-    violation::Violation,
     world::{Outcome, World},
 };
 
-/// Runs one seed. A panic is a violation like any other.
+/// Runs one seed. A panic is a violation like any other. `words`: its scenes are kept.
 #[must_use]
 pub fn seed(seed: u64, mutant: Option<Mutant>, words: bool) -> Outcome {
     shaped(seed, Shape::lite(seed), mutant, words)
@@ -21,21 +16,11 @@ pub fn seed(seed: u64, mutant: Option<Mutant>, words: bool) -> Outcome {
 /// Runs one seed in that shape.
 #[must_use]
 pub fn shaped(seed: u64, shape: Shape, mutant: Option<Mutant>, words: bool) -> Outcome {
-    let world = World::new(seed, shape, mutant, words);
-    catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_string()))
-            .unwrap_or_default();
-        Outcome {
-            violation: Some(Violation { name: "panic", detail: text }),
-            digest: String::new(),
-            events: 0,
-            micros: 0,
-            trail: Vec::new(),
-            lines: Vec::new(),
-            marks: BTreeMap::new(),
-        }
-    })
+    script(&Script { seed, shape, mutant, choices: None }, Watch { scenes: words, ..Watch::default() })
+}
+
+/// Runs a script.
+#[must_use]
+pub fn script(script: &Script, watch: Watch) -> Outcome {
+    World::of(script, watch).run()
 }

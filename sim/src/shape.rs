@@ -184,3 +184,90 @@ impl Shape {
         }
     }
 }
+
+/// A setting as a number.
+enum Slot<'a> {
+    Long(&'a mut u64),
+    Word(&'a mut u32),
+    Count(&'a mut i32),
+    Flag(&'a mut bool),
+}
+
+type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
+
+/// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
+const KNOBS: [Knob; 25] = [
+    ("operations", |shape| Slot::Long(&mut shape.operations)),
+    ("crashes", |shape| Slot::Long(&mut shape.crashes)),
+    ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
+    ("power_losses", |shape| Slot::Long(&mut shape.power_losses)),
+    ("stops", |shape| Slot::Long(&mut shape.stops)),
+    ("sync_eio", |shape| Slot::Long(&mut shape.sync_eio)),
+    ("write_eio", |shape| Slot::Long(&mut shape.write_eio)),
+    ("read_eio", |shape| Slot::Long(&mut shape.read_eio)),
+    ("fills_up", |shape| Slot::Flag(&mut shape.fills_up)),
+    ("resets", |shape| Slot::Long(&mut shape.resets)),
+    ("media_faults", |shape| Slot::Long(&mut shape.media_faults)),
+    ("checked_answers", |shape| Slot::Long(&mut shape.checked_answers)),
+    ("plain_producers", |shape| Slot::Long(&mut shape.plain_producers)),
+    ("idempotent_producers", |shape| Slot::Long(&mut shape.idempotent_producers)),
+    ("consumers", |shape| Slot::Long(&mut shape.consumers)),
+    ("lasting_topics", |shape| Slot::Long(&mut shape.lasting_topics)),
+    ("passing_topics", |shape| Slot::Long(&mut shape.passing_topics)),
+    ("think_micros", |shape| Slot::Long(&mut shape.think_micros)),
+    ("filling_bytes", |shape| Slot::Long(&mut shape.filling_bytes)),
+    ("write_micros", |shape| Slot::Long(&mut shape.write_micros)),
+    ("sync_micros", |shape| Slot::Long(&mut shape.sync_micros)),
+    ("segment_bytes", |shape| Slot::Word(&mut shape.config.segment_bytes)),
+    ("message_bytes_max", |shape| Slot::Word(&mut shape.config.message_bytes_max)),
+    ("cache_bytes", |shape| Slot::Long(&mut shape.config.cache_bytes)),
+    ("default_partitions", |shape| Slot::Count(&mut shape.config.default_partitions)),
+];
+
+impl Shape {
+    /// Every setting by name, always in the same order.
+    #[must_use]
+    pub fn settings(&self) -> Vec<(&'static str, u64)> {
+        let mut shape = self.clone();
+        let number = |slot: Slot<'_>| match slot {
+            Slot::Long(value) => *value,
+            Slot::Word(value) => u64::from(*value),
+            Slot::Count(value) => u64::try_from(*value).unwrap_or(0),
+            Slot::Flag(value) => u64::from(*value),
+        };
+        KNOBS.iter().map(|(name, knob)| (*name, number(knob(&mut shape)))).collect()
+    }
+
+    /// Sets one of them.
+    ///
+    /// # Errors
+    /// There is none of that name, or the value does not fit.
+    pub fn set(&mut self, name: &str, value: u64) -> Result<(), String> {
+        let (_, knob) =
+            KNOBS.iter().find(|(known, _)| *known == name).ok_or_else(|| format!("no setting {name:?}"))?;
+        let too_large = |error| format!("{name} = {value}: {error}");
+        match knob(self) {
+            Slot::Long(slot) => *slot = value,
+            Slot::Word(slot) => *slot = u32::try_from(value).map_err(too_large)?,
+            Slot::Count(slot) => *slot = i32::try_from(value).map_err(too_large)?,
+            Slot::Flag(slot) => *slot = value != 0,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_make_a_shape_what_another_one_is() {
+        let (one, mut other) = (Shape::lite(1), Shape::lite(2));
+        for (name, value) in one.settings() {
+            other.set(name, value).expect("a setting that was read");
+        }
+        // Compared as a whole: a setting that is missing from the list would differ in some seed.
+        assert_eq!(format!("{one:?}"), format!("{other:?}"));
+        assert!(other.set("nothing", 1).is_err() && other.set("segment_bytes", u64::MAX).is_err());
+    }
+}

@@ -1,6 +1,8 @@
-//! What happened in a run: a rolling hash over every event, and its words when somebody wants to read them.
+//! What happened in a run: a rolling hash over every event, and its scenes when somebody wants to see them.
 
 use core::fmt;
+
+use crate::trace::Scene;
 
 /// A rolling 128-bit hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,26 +29,37 @@ impl fmt::Display for Digest {
 pub struct Story {
     digest: Digest,
     events: u64,
-    lines: Option<Vec<String>>,
+    scenes: Option<Vec<Scene>>,
 }
 
 impl Story {
-    /// An empty one. Words are kept only if they are wanted: they cost more than the run.
+    /// An empty one. Scenes are kept only if they are wanted: they cost more than the run.
     #[must_use]
     pub fn new(wanted: bool) -> Story {
-        Story { digest: Digest(1, 2), events: 0, lines: wanted.then(Vec::new) }
+        Story { digest: Digest(1, 2), events: 0, scenes: wanted.then(Vec::new) }
     }
 
-    /// Something happened. `marks` go into the hash; `text` is called only if somebody reads it.
-    pub fn tell(&mut self, micros: u64, marks: &[u64], text: impl FnOnce() -> String) {
+    /// Something happened. `marks` go into the hash; `scene` is called only if somebody looks.
+    pub fn tell<T: Into<Scene>>(&mut self, micros: u64, marks: &[u64], scene: impl FnOnce() -> T) {
         self.events += 1;
         self.digest.add(micros);
         for mark in marks {
             self.digest.add(*mark);
         }
-        if let Some(lines) = &mut self.lines {
-            lines.push(format!("{:>10}.{:03} ms  {}", micros / 1000, micros % 1000, text()));
+        self.note(micros, scene);
+    }
+
+    /// Something for those who look, and for nobody else: it does not count, and is not in the hash.
+    pub fn note<T: Into<Scene>>(&mut self, micros: u64, scene: impl FnOnce() -> T) {
+        if let Some(scenes) = &mut self.scenes {
+            scenes.push(Scene { micros, ..scene().into() });
         }
+    }
+
+    /// Whether somebody looks.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.scenes.is_some()
     }
 
     /// The hash over everything so far.
@@ -61,9 +74,8 @@ impl Story {
         self.events
     }
 
-    /// The words, if they were wanted.
-    #[must_use]
-    pub fn lines(&self) -> &[String] {
-        self.lines.as_deref().unwrap_or_default()
+    /// The scenes, if they were wanted.
+    pub fn take_scenes(&mut self) -> Vec<Scene> {
+        self.scenes.take().unwrap_or_default()
     }
 }

@@ -2,6 +2,10 @@
 
 use core::fmt;
 
+use evenkeel_core::units::TopicId;
+
+use crate::ledger::{OpNumber, PartitionKey};
+
 /// What was broken, under the name that the field gives it, and what shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -9,6 +13,24 @@ pub struct Violation {
     pub name: &'static str,
     /// What was expected and what was found.
     pub detail: String,
+    /// What the promise was about, if it was about one thing.
+    pub subject: Option<Subject>,
+}
+
+/// What a promise is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A batch at its place.
+    Batch {
+        /// The batch.
+        op: OpNumber,
+        /// Where it belongs.
+        key: PartitionKey,
+        /// Its first offset there.
+        offset: i64,
+    },
+    /// A topic.
+    Topic(TopicId),
 }
 
 /// Whether everything is as promised.
@@ -19,7 +41,63 @@ pub type Verdict = Result<(), Violation>;
 /// # Errors
 /// Always.
 pub fn broken<T>(name: &'static str, detail: impl Into<String>) -> Result<T, Violation> {
-    Err(Violation { name, detail: detail.into() })
+    Err(Violation { name, detail: detail.into(), subject: None })
+}
+
+/// Says that a promise about one thing was broken.
+///
+/// # Errors
+/// Always.
+pub fn broken_for<T>(
+    name: &'static str,
+    subject: Subject,
+    detail: impl Into<String>,
+) -> Result<T, Violation> {
+    Err(Violation { name, detail: detail.into(), subject: Some(subject) })
+}
+
+impl Violation {
+    /// The same, found under these circumstances.
+    #[must_use]
+    pub fn when(self, circumstances: &str) -> Violation {
+        Violation { detail: format!("{circumstances}{}", self.detail), ..self }
+    }
+
+    /// What the promise was, in one sentence.
+    #[must_use]
+    pub fn promise(&self) -> &'static str {
+        match self.name {
+            "lost-write" => "What a producer was told is stored stays there, at its offset, unchanged.",
+            "unseen" => "What a reader has seen stays there: nothing is shown before it is durable.",
+            "duplicate" => {
+                "A batch is stored no more often than it was sent, and once by an idempotent producer."
+            }
+            "inconsistent-offsets" => "Offsets go up without a hole, and each names one record for ever.",
+            "nonmonotonic" => "The end of a partition that somebody was told is never taken back.",
+            "poll-skip" => "A fetch below the end of a partition brings what is there.",
+            "phantom" => "Nothing is there that nobody sent.",
+            "damaged-read" | "unreadable" => "What is there can be read, whole and valid.",
+            "lost-topic" => "A topic that was acknowledged is there until somebody deletes it.",
+            "resurrected-topic" => "A topic whose deletion was acknowledged does not come back.",
+            "phantom-topic" => "No topic is there that nobody asked for.",
+            "changed-topic" => "A topic keeps its name and its partitions.",
+            "reused-topic-id" => "A topic's id is never given to another one.",
+            "reissued-producer-id" => "A producer id is given out once.",
+            "stuck-producer" => "A producer that goes on with its next sequence is not refused.",
+            "wrong-error" | "wrong-answer" => "Each question gets an answer that fits it.",
+            "false-refusal" => "A disk that did nothing worse than lose its power is started from.",
+            "false-halt" => "The process ends by itself only when the disk failed it.",
+            "silent-loss" => "Damage to acknowledged data is refused by name, never passed over.",
+            "vague-refusal" => "A refusal names the file that is hurt.",
+            "loss-not-accepted" => "A loss that the operator names is accepted, once and for all.",
+            "recovery-not-idempotent" => {
+                "A recovery that is cut short and done again leads to the same state."
+            }
+            "stuck" => "Once faults stop, everything is answered, and new writes are taken.",
+            "panic" => "The broker does not break its own assertions.",
+            _ => "The broker keeps its promises.",
+        }
+    }
 }
 
 impl fmt::Display for Violation {

@@ -10,10 +10,14 @@ mod network;
 mod node;
 mod oracle;
 mod sample;
+mod scenes;
 
-pub(crate) use node::{brief, brief_step};
+pub(crate) use scenes::{brief, brief_step};
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use evenkeel_core::{
     port::{ClientEvent, Now, Response},
@@ -26,8 +30,11 @@ use crate::{
     disk::SimDisk,
     ledger::Ledger,
     mutant::{self, Mutant},
+    script::{Script, Watch},
     shape::Shape,
     story::Story,
+    tape::{Choices, Source},
+    trace::{Kind, Lane, Scene},
     violation::{Verdict, Violation, broken},
     world::{faults::Plan, network::Conn, node::Node},
 };
@@ -71,14 +78,36 @@ pub struct Outcome {
     pub digest: String,
     /// Number of events.
     pub events: u64,
+    /// What happened, if it was wanted.
+    pub scenes: Vec<Scene>,
+    /// The choices that were made, if they were wanted.
+    pub choices: Choices,
+    /// The disk at the end, and the one on which the promise was found broken, if scenes were wanted.
+    pub disk: Option<SimDisk>,
+    /// See [`Outcome::disk`].
+    pub checked_disk: Option<SimDisk>,
+    /// Questions that each client asked.
+    pub asked: BTreeMap<usize, u64>,
     /// Simulated time.
     pub micros: u64,
     /// The hash over all events after each step of the world, if it was wanted.
     pub trail: Vec<(u64, String)>,
-    /// The story, if it was wanted.
-    pub lines: Vec<String>,
     /// What was done, by name.
     pub marks: BTreeMap<&'static str, u64>,
+}
+
+impl Outcome {
+    /// What happened, for people.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.scenes.iter().map(Scene::line)
+    }
+}
+
+/// What the oracle looks at, for those who look over its shoulder.
+#[derive(Clone, Debug)]
+struct Exhibit {
+    disk: SimDisk,
+    what: String,
 }
 
 /// The world.
@@ -108,6 +137,13 @@ pub struct World {
     network: Dice,
     oracle: Dice,
     faults: Dice,
+    source: Source,
+    /// Times that the disk's faults were set: each has its own domain of choices.
+    armed: u64,
+    events_max: u64,
+    gave_up: bool,
+    exhibit: Option<Exhibit>,
+    asked: BTreeMap<usize, u64>,
     story: Story,
     trail: Option<Vec<(u64, String)>>,
     happened: u64,
@@ -117,8 +153,10 @@ pub struct World {
 impl World {
     /// A world before its first event.
     #[must_use]
-    pub fn new(seed: u64, shape: Shape, mutant: Option<Mutant>, words: bool) -> World {
-        let mut faults = Dice::of(seed, "faults");
+    pub fn of(script: &Script, watch: Watch) -> World {
+        let Script { seed, shape, mutant, choices } = script.clone();
+        let source = Source::new(seed, choices, watch.choices);
+        let mut faults = source.dice("faults");
         let disk = SimDisk::default();
         let mut world = World {
             seed,
@@ -128,7 +166,7 @@ impl World {
             queue: BTreeMap::new(),
             queued: 0,
             node: Node::default(),
-            clients: Client::cast(seed, &shape),
+            clients: Client::cast(&source, &shape),
             conns: BTreeMap::new(),
             next_conn: 0,
             ledger: Ledger::default(),
@@ -137,11 +175,17 @@ impl World {
             plan: Plan::draw(&shape, &mut faults),
             full: false,
             winding_down: false,
-            latency: Dice::of(seed, "latency"),
-            network: Dice::of(seed, "network"),
-            oracle: Dice::of(seed, "oracle"),
+            latency: source.dice("latency"),
+            network: source.dice("network"),
+            oracle: source.dice("oracle"),
             faults,
-            story: Story::new(words),
+            source,
+            armed: 0,
+            events_max: watch.events_max.unwrap_or(EVENTS_MAX),
+            gave_up: false,
+            exhibit: None,
+            asked: BTreeMap::new(),
+            story: Story::new(watch.scenes),
             trail: None,
             happened: 0,
             marks: BTreeMap::new(),
@@ -162,22 +206,28 @@ impl World {
         self.trail = Some(Vec::new());
     }
 
-    /// Runs to the end.
+    /// Runs to the end. A panic is a violation like any other.
     #[must_use]
     pub fn run(mut self) -> Outcome {
         mutant::plant(self.mutant);
-        let violation = self.live().err();
+        self.introduce();
+        let lived = catch_unwind(AssertUnwindSafe(|| self.live()));
+        let violation = lived.unwrap_or_else(|panic| broken("panic", words_of(&*panic))).err();
         if let Some(violation) = &violation {
-            let text = violation.to_string();
-            self.tell(&[99], || format!("VIOLATION {text}"));
+            self.show(violation);
         }
+        let looked_at = self.story.is_wanted();
         Outcome {
-            violation,
+            violation: violation.filter(|_| !self.gave_up),
             digest: self.story.digest().to_string(),
             events: self.story.events(),
+            scenes: self.story.take_scenes(),
+            choices: self.source.recorded(),
+            disk: looked_at.then(|| self.disk.without_faults()),
+            checked_disk: self.exhibit.map(|exhibit| exhibit.disk),
+            asked: self.asked,
             micros: self.now,
             trail: self.trail.unwrap_or_default(),
-            lines: self.story.lines().to_vec(),
             marks: self.marks,
         }
     }
@@ -197,7 +247,8 @@ impl World {
             if self.winding_down && self.is_quiet() {
                 return self.check_the_end();
             }
-            if at > deadline.min(RUN_MICROS_MAX) || self.story.events() > EVENTS_MAX {
+            if at > deadline.min(RUN_MICROS_MAX) || self.story.events() > self.events_max {
+                self.gave_up = self.events_max < EVENTS_MAX && self.story.events() > self.events_max;
                 return broken("stuck", self.describe_open());
             }
         }
@@ -239,8 +290,12 @@ impl World {
         self.queue.insert((at.max(self.now), self.queued), (self.node.incarnation, happening));
     }
 
-    fn tell(&mut self, marks: &[u64], text: impl FnOnce() -> String) {
-        self.story.tell(self.now, marks, text);
+    fn tell<T: Into<Scene>>(&mut self, marks: &[u64], scene: impl FnOnce() -> T) {
+        self.story.tell(self.now, marks, scene);
+    }
+
+    fn note<T: Into<Scene>>(&mut self, scene: impl FnOnce() -> T) {
+        self.story.note(self.now, scene);
     }
 
     fn mark(&mut self, name: &'static str) {
@@ -269,7 +324,9 @@ impl World {
         self.winding_down = true;
         self.disk.calm();
         self.plan.stop();
-        self.tell(&[90], || String::from("faults stop; what is open is brought to its end"));
+        self.tell(&[90], || {
+            Scene::new(Lane::Broker, Kind::Calm, "faults stop; what is open is brought to its end")
+        });
     }
 
     fn is_quiet(&self) -> bool {
@@ -286,4 +343,9 @@ impl World {
             .collect();
         format!("still open after the faults stopped: {}; {}", open.join(", "), self.node.describe())
     }
+}
+
+fn words_of(panic: &(dyn core::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_string())).unwrap_or_default()
 }

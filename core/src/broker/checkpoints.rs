@@ -180,6 +180,9 @@ impl Live {
         turn.tell(Notice::info(alloc::format!(
             "log segments below {floor} are not needed any more and are removed"
         )));
+        if planted(Planted::TrimCountedEarly) {
+            self.log.trimmed(floor);
+        }
         turn.disk(Purpose::Trim(floor), DiskRequest { lane: Lane::Background, steps });
     }
 }

@@ -47,6 +47,7 @@ use crate::{
         writer::Log,
     },
     marks::{Mark, mark},
+    planted::{Planted, planted},
     port::{
         DiskError, DiskErrorKind, DiskReply, DiskRequest, DiskResult, DiskStep, FileEntry, FileName, Lane,
         Notice,
@@ -374,6 +375,7 @@ impl Recovery {
         let damage = self.walk.damage(&self.state);
         if let Some(damage) = &damage
             && self.checkpoints.last().is_some_and(|newest| *newest > damage.from)
+            && !planted(Planted::CheckpointOfTheLost)
         {
             return self.walk_again(damage.clone(), turn);
         }

@@ -1,14 +1,17 @@
-//! The simulator's command line: `run --seeds 1..1000`, `seed 42`, `mutants`.
+//! The simulator's command line: `run --seeds 1..1000`, `seed 42`, `replay target/sim/42`, `museum`, `mutants`.
 #![expect(clippy::print_stdout, reason = "this is what the tool is for")]
 
 mod crashpoints;
 mod determinism;
 mod marks;
+mod museum;
 mod mutants;
+mod replay;
 mod run;
 mod seed;
+mod shrink;
 
-use std::{ops::Range, process::ExitCode};
+use std::{ops::Range, panic, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use evenkeel_sim::{
@@ -40,6 +43,43 @@ enum Command {
         /// With this planted bug.
         #[arg(long, value_parser = mutant)]
         mutant: Option<Mutant>,
+        /// If it breaks a promise: shrink it, and write a folder that explains it.
+        #[arg(long)]
+        artefacts: bool,
+        /// Shrink for so many seconds at most; 0: explain the run as it is.
+        #[arg(long, default_value_t = 60, requires = "artefacts")]
+        seconds: u64,
+    },
+    /// Makes the run of a seed that breaks a promise small, and says how small.
+    Shrink {
+        /// Which; without it, the first that finds each planted bug.
+        seed: Option<u64>,
+        /// How large the run is.
+        #[arg(long, value_parser = size, default_value = "lite")]
+        shape: Size,
+        /// With this planted bug.
+        #[arg(long, value_parser = mutant, requires = "seed")]
+        mutant: Option<Mutant>,
+        /// For so long at most.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
+    /// Runs everything that once broke a promise again, without the bug and with it.
+    Museum {
+        /// Look for a new run for these bugs of the catalogue instead.
+        #[arg(long, num_args = 1..)]
+        renew: Vec<String>,
+        /// Make it small for so many seconds at most.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
+    /// Runs a `repro.toml` again, or that in a folder, and says whether the same comes out.
+    Replay {
+        /// The file or the folder.
+        path: PathBuf,
+        /// Tells its story.
+        #[arg(long)]
+        story: bool,
     },
     /// Tries every crash of every short sequence of operations.
     Crashpoints(crashpoints::Crashpoints),
@@ -60,6 +100,15 @@ enum Command {
         #[arg(long, value_parser = range, default_value = "1..2000")]
         seeds: Range<u64>,
     },
+}
+
+/// Runs that panic are run thousands of times while they are made small: once is enough to read about it.
+fn quietly<T>(act: impl FnOnce() -> T) -> T {
+    let loud = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let done = act();
+    panic::set_hook(loud);
+    done
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
@@ -92,7 +141,17 @@ fn jobs(given: Option<usize>) -> usize {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(run) => run.run(),
-        Command::Seed { seed, shape, mutant } => seed::tell(seed, shape, mutant),
+        Command::Seed { seed, shape, mutant, artefacts: true, seconds } => {
+            seed::explain(seed, shape, mutant, seconds)
+        }
+        Command::Seed { seed, shape, mutant, artefacts: false, .. } => seed::tell(seed, shape, mutant),
+        Command::Shrink { seed: Some(seed), shape, mutant, seconds } => {
+            shrink::shrink(seed, shape, mutant, seconds)
+        }
+        Command::Shrink { seed: None, seconds, .. } => shrink::all(seconds),
+        Command::Museum { renew, seconds } if !renew.is_empty() => museum::renew(&renew, seconds),
+        Command::Museum { .. } => museum::visit(),
+        Command::Replay { path, story } => replay::replay(&path, story),
         Command::Crashpoints(crashpoints) => crashpoints.run(),
         Command::Determinism(determinism) => determinism.run(),
         Command::Mutants { id, seeds_max } => mutants::hunt(id.as_deref(), seeds_max),

@@ -56,6 +56,9 @@ pub(crate) struct Run {
     /// Go on after a violation.
     #[arg(long)]
     keep_going: bool,
+    /// Shrink a run that breaks a promise for so many seconds at most; 0: explain it as it is.
+    #[arg(long, default_value_t = 60)]
+    explain: u64,
 }
 
 /// What all runs came to so far.
@@ -66,6 +69,8 @@ struct Sum {
     micros: u64,
     marks: BTreeMap<&'static str, u64>,
     violations: BTreeMap<&'static str, u64>,
+    /// The lowest seed that broke a promise.
+    first: Option<u64>,
 }
 
 impl Run {
@@ -84,6 +89,11 @@ impl Run {
             self.gather(began, seeds.start, &end, &receive)
         });
         sum.print(began.elapsed());
+        if !self.keep_going
+            && let Some(seed) = sum.first
+        {
+            crate::seed::explain(seed, self.shape, self.mutant, self.explain);
+        }
         if sum.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
@@ -153,6 +163,7 @@ impl Sum {
         }
         if let Some(violation) = outcome.violation {
             *self.violations.entry(violation.name).or_default() += 1;
+            self.first.get_or_insert(seed);
         }
     }
 

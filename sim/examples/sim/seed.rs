@@ -1,12 +1,12 @@
 //! One seed, with its story.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
-use evenkeel_sim::{mutant::Mutant, run, shape::Size};
+use evenkeel_sim::{artefact, mutant::Mutant, run, shape::Size, shrink::Limits};
 
 pub(crate) fn tell(seed: u64, size: Size, mutant: Option<Mutant>) -> ExitCode {
     let outcome = run::shaped(seed, size.shape(seed), mutant, true);
-    for line in &outcome.lines {
+    for line in outcome.lines() {
         println!("{line}");
     }
     println!("seed {seed}: {} events, hash {}", outcome.events, outcome.digest);
@@ -17,4 +17,23 @@ pub(crate) fn tell(seed: u64, size: Size, mutant: Option<Mutant>) -> ExitCode {
         }
         None => ExitCode::SUCCESS,
     }
+}
+
+/// Shrinks a seed that breaks a promise, writes what explains it, and says so.
+pub(crate) fn explain(seed: u64, size: Size, mutant: Option<Mutant>, seconds: u64) -> ExitCode {
+    let directory = artefact::directory(seed, size, mutant);
+    let limits = Limits { time: Duration::from_secs(seconds), ..Limits::default() };
+    match crate::quietly(|| artefact::explain(seed, size, mutant, limits, &directory)) {
+        Ok(None) => {
+            println!("seed {seed}: nothing is broken");
+            return ExitCode::SUCCESS;
+        }
+        Ok(Some(explained)) => {
+            for line in explained.lines() {
+                println!("{line}");
+            }
+        }
+        Err(error) => println!("{}: {error}", directory.display()),
+    }
+    ExitCode::FAILURE
 }

@@ -64,6 +64,20 @@ impl Directory {
         self.names.iter().map(|(file, inode)| FileEntry { file: *file, len: len(inode) }).collect()
     }
 
+    pub(super) fn unsynced(&self) -> Vec<(FileName, usize)> {
+        let sectors = |inode| self.files.get(inode).map_or(0, File::unsynced);
+        let all = self.names.iter().map(|(file, inode)| (*file, sectors(inode)));
+        all.filter(|(_, sectors)| *sectors > 0).collect()
+    }
+
+    pub(super) fn unsynced_names(&self) -> Vec<FileName> {
+        let name = |change: &Change| match change {
+            Change::Created(name, _) | Change::Renamed(_, name, _) | Change::Removed(name) => *name,
+        };
+        let names: BTreeSet<FileName> = self.pending.iter().map(name).collect();
+        names.into_iter().collect()
+    }
+
     pub(super) fn create(&mut self, name: FileName) {
         if let Some(file) = self.file_mut(name) {
             file.truncate(0);

@@ -28,13 +28,13 @@ pub(super) struct Injector {
 
 impl Default for Injector {
     fn default() -> Injector {
-        Injector::new(Faults::default(), 0)
+        Injector::new(Faults::default(), Dice::new(0))
     }
 }
 
 impl Injector {
-    pub(super) fn new(faults: Faults, seed: u64) -> Injector {
-        Injector { faults, injected: Vec::new(), dice: Dice::new(seed) }
+    pub(super) fn new(faults: Faults, dice: Dice) -> Injector {
+        Injector { faults, injected: Vec::new(), dice }
     }
 
     pub(super) fn read(&mut self, file: FileName) -> bool {

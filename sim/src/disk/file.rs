@@ -35,6 +35,11 @@ impl File {
         self.cache_len
     }
 
+    /// Sectors that are not known to be on the media.
+    pub(super) fn unsynced(&self) -> usize {
+        self.dirty.iter().chain(self.stale.iter()).count()
+    }
+
     pub(super) fn read(&self, position: u64, into: &mut [u8]) -> usize {
         let there = size(self.cache_len.saturating_sub(position));
         let count = there.min(into.len());

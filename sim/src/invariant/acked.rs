@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     ledger::{Known, Ledger},
     reading::Reading,
-    violation::{Verdict, broken},
+    violation::{Subject, Verdict, broken_for},
 };
 
 pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
@@ -18,9 +18,11 @@ pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
                 Known::Acked => ("lost-write", "acknowledged"),
                 Known::Seen => ("unseen", "read"),
             };
+            let subject = Subject::Batch { op: *number, key: *key, offset: *offset };
             let Some(batch) = batches.get(offset) else {
-                return broken(
+                return broken_for(
                     name,
+                    subject,
                     format!(
                         "{number:?} was {how} at offset {offset} of {key:?} and is gone; the partition ends at {}",
                         partition.high_watermark
@@ -30,8 +32,9 @@ pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
             let intact =
                 ledger.op(*number).is_some_and(|op| ledger.is_intact(op, &batch.header, &batch.records));
             if batch.op != Some(*number) || !intact {
-                return broken(
+                return broken_for(
                     name,
+                    subject,
                     format!(
                         "{number:?} was {how} at offset {offset} of {key:?}, where now {:?} is",
                         batch.op

@@ -4,7 +4,7 @@
 use crate::{
     ledger::Ledger,
     reading::Reading,
-    violation::{Verdict, broken},
+    violation::{Subject, Verdict, broken_for},
 };
 
 pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
@@ -15,7 +15,11 @@ pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
     }
     for (id, book) in &ledger.topics {
         if book.must_exist() && !found.topics.contains_key(id) {
-            return broken("lost-topic", format!("{} ({id}) was acknowledged and is gone", book.name));
+            return broken_for(
+                "lost-topic",
+                Subject::Topic(*id),
+                format!("{} ({id}) was acknowledged and is gone", book.name),
+            );
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::{
     disk::{MediaFault, SimDisk},
     ledger::{Ledger, OpNumber},
     probe::{Ended, Probe},
-    violation::{Verdict, Violation, broken},
+    violation::{Verdict, broken},
     world::{World, oracle},
 };
 
@@ -44,6 +44,7 @@ impl World {
             if damaged.damage(&fault) {
                 self.mark("media fault tried");
                 self.check_damaged(&image, damaged, &fault)?;
+                self.satisfied();
             }
         }
         Ok(())
@@ -90,6 +91,8 @@ impl World {
     }
 
     fn check_damaged(&mut self, image: &SimDisk, damaged: SimDisk, fault: &MediaFault) -> Verdict {
+        self.exhibit(&format!("what if the disk had been damaged: {fault}?"));
+        self.exhibit_disk(&damaged);
         let mut probe = Probe::boot(&self.shape.config, self.oracle.bits(), damaged);
         if let Some(Ended::Halted(Fault::Refused(refusal))) = probe.ended() {
             self.mark("media fault refused");
@@ -100,10 +103,8 @@ impl World {
             }
             if matches!(refusal, Refusal::Damage(_)) && self.oracle.chance(300) {
                 let excused = without(&self.ledger, &unproven(image));
-                self.check_accepted_loss(probe.disk(), &excused).map_err(|violation| Violation {
-                    name: violation.name,
-                    detail: format!("{fault}; {}", violation.detail),
-                })?;
+                self.check_accepted_loss(probe.disk(), &excused)
+                    .map_err(|violation| violation.when(&format!("{fault}; ")))?;
             }
             if named.contains("log-")
                 || named.contains("checkpoint")

@@ -6,8 +6,9 @@ use crate::{
     dice::Dice,
     disk::{Faults, Loss},
     shape::Shape,
+    trace::{Kind, Lane, Scene},
     violation::Verdict,
-    world::{Happening, World},
+    world::{Happening, World, scenes},
 };
 
 /// Crashes still to come.
@@ -55,7 +56,9 @@ impl World {
     fn arm_disk(&mut self) {
         let Shape { sync_eio, write_eio, read_eio, .. } = self.shape;
         let seed = self.faults.bits();
-        self.disk.arm(Faults { sync_eio, write_eio, read_eio, full: self.full }, seed);
+        self.armed += 1;
+        let dice = self.source.dice_of(&format!("disk {}", self.armed), seed);
+        self.disk.arm_with(Faults { sync_eio, write_eio, read_eio, full: self.full }, dice);
     }
 
     pub(super) fn fill(&mut self, full: bool) {
@@ -64,7 +67,8 @@ impl World {
         }
         self.mark("disk full or free again");
         self.tell(&[30, u64::from(full)], || {
-            String::from(if full { "the disk is full" } else { "the disk has room" })
+            let text = if full { "the disk is full" } else { "the disk has room" };
+            Scene { failed: full, ..Scene::new(Lane::Disk, Kind::Full, text) }
         });
         self.full = full;
         self.arm_disk();
@@ -120,7 +124,8 @@ impl World {
             return Ok(());
         }
         if self.node.serves() && self.faults.chance(self.shape.stops) {
-            self.tell(&[31], || String::from("an orderly stop is asked for"));
+            self.mark("stop asked for");
+            self.tell(&[31], || Scene::new(Lane::Broker, Kind::Stop, "an orderly stop is asked for"));
             self.enqueue(Event::Stop);
             // Patience of an operator; a crash may fall into the stop.
             let micros = self.faults.magnitude(1_000, 5_000_000);
@@ -129,7 +134,7 @@ impl World {
             return Ok(());
         }
         self.mark(if self.node.serves() { "crash" } else { "crash in recovery" });
-        self.tell(&[32], || String::from("the process is killed"));
+        self.tell(&[32], || Scene::new(Lane::Broker, Kind::Kill, "the process is killed"));
         self.end_process(true);
         self.power_fails_perhaps();
         self.start_later();
@@ -142,8 +147,10 @@ impl World {
         }
         let loss = Loss::draw(&mut self.faults);
         self.mark("power loss");
-        self.tell(&[33], || format!("the power fails: {loss:?}"));
+        let before = self.story.is_wanted().then(|| self.disk.clone());
         self.disk = self.disk.after(&loss, &mut self.faults);
+        let after = &self.disk;
+        self.story.tell(self.now, &[33], || scenes::power_loss(&loss, before.as_ref(), after));
         if !self.winding_down {
             self.arm_disk();
         }
@@ -155,6 +162,9 @@ impl World {
             let leap = i64::try_from(self.faults.below(14_400_000)).expect("small") - 7_200_000;
             self.wall_ahead_ms += leap;
             self.mark("wall clock leaps");
+            self.note(|| {
+                Scene::new(Lane::Broker, Kind::Machine, format!("the wall clock leaps by {leap} ms"))
+            });
         }
         let micros = self.faults.magnitude(100, 1_000_000);
         self.after(micros, Happening::Boot);

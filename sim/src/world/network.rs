@@ -6,8 +6,10 @@ use evenkeel_core::{
 };
 
 use crate::{
+    client::Client,
+    trace::{Kind, Lane, Scene},
     violation::{Verdict, broken},
-    world::{Happening, World},
+    world::{Happening, World, scenes},
 };
 
 /// A connection as the world sees it.
@@ -43,6 +45,10 @@ impl World {
         }
         let pause = self.with_client(client, |client, desk| client.act(desk));
         self.post(client);
+        if self.source.is_given() && self.clients.iter().all(Client::is_spent) {
+            // The tapes say no more: nobody begins anything.
+            self.operations_left = 0;
+        }
         self.after(pause.max(1), Happening::Act(client));
         Ok(())
     }
@@ -54,8 +60,10 @@ impl World {
             let Some(conn) = self.clients[client].conn else { return };
             let tag = self.clients[client].posted(&outgoing, self.now);
             self.ledger.sent(conn, tag, outgoing.asked.clone());
-            self.tell(&[10, conn.0, tag.0], || {
-                format!("client {client} asks {}.{}: {:?}", conn.0, tag.0, outgoing.asked)
+            *self.asked.entry(client).or_default() += 1;
+            let ledger = &self.ledger;
+            self.story.tell(self.now, &[10, conn.0, tag.0], || {
+                scenes::ask(ledger, client, (conn, tag), &outgoing.asked)
             });
             let event =
                 ClientEvent::Request { tag, version: outgoing.version, request: Box::new(outgoing.request) };
@@ -75,7 +83,10 @@ impl World {
     fn break_connection(&mut self, client: usize) {
         let Some(conn) = self.clients[client].conn else { return };
         self.mark("connection reset");
-        self.tell(&[11, conn.0], || format!("connection {} of client {client} breaks", conn.0));
+        self.tell(&[11, conn.0], || {
+            let text = format!("connection {} of client {client} breaks", conn.0);
+            Scene::new(Lane::Client(client), Kind::Break, text)
+        });
         self.clients[client].lost();
         let delay = self.network.magnitude(10, 3000);
         let at = self.now + delay;
@@ -96,6 +107,10 @@ impl World {
             self.conns.remove(&conn);
             self.ledger.hung_up(conn);
         }
+        if let ClientEvent::Request { tag, .. } = &event {
+            let tag = *tag;
+            self.note(|| scenes::arrival(conn, tag));
+        }
         self.enqueue(evenkeel_core::port::Event::Client(conn, event));
     }
 
@@ -111,6 +126,7 @@ impl World {
 
     pub(super) fn answer(&mut self, conn: ConnId, tag: Tag, response: &Response) -> Verdict {
         let Some(client) = self.conns.get(&conn).and_then(|open| open.client) else { return Ok(()) };
+        self.note(|| scenes::heard(client, conn, tag));
         self.with_client(client, |client, desk| client.hear(tag, response, desk))
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use evenkeel_core::{
     Broker,
     log::Refusal,
-    port::{DiskErrorKind, DiskReply, DiskRequest, DiskStep, Effect, Event, Fault, Lane, Response, perform},
+    port::{DiskErrorKind, DiskReply, DiskRequest, DiskStep, Effect, Event, Fault, Lane, perform},
     units::OpId,
 };
 
@@ -13,8 +13,9 @@ use crate::{
     dice::Dice,
     mutant::Mutant,
     probe::Underway,
+    trace::{Kind, Lane as Line, Scene},
     violation::{Verdict, broken},
-    world::{Happening, World},
+    world::{Happening, World, scenes},
 };
 
 /// Disk work under way.
@@ -88,7 +89,10 @@ impl World {
         let seed = Dice::of(self.seed, "process").bits() ^ incarnation.wrapping_mul(0x9e37_79b9);
         let broker = Broker::boot(self.shape.config.clone(), seed, &mut effects);
         self.node = Node { incarnation, broker: Some(broker), ..Node::default() };
-        self.tell(&[1, incarnation], || format!("process {incarnation} starts"));
+        self.tell(&[1, incarnation], || Scene {
+            process: Some(incarnation),
+            ..Scene::new(Line::Broker, Kind::Start, format!("process {incarnation} starts"))
+        });
         self.mark("start");
         self.plan_crash_in_recovery();
         self.carry_out(effects)
@@ -113,6 +117,12 @@ impl World {
             1 => Some(step.clone()),
             _ => Some(part_of(step, &mut self.faults)),
         };
+        let how = match &outcome {
+            None => "the crash undoes",
+            Some(done) if done == step => "the crash comes right behind",
+            Some(_) => "the crash tears",
+        };
+        self.note(|| scenes::interrupted(outcome.as_ref().unwrap_or(step), how, outcome.is_some()));
         if let Some(step) = outcome {
             // Nobody hears of the result.
             drop(perform(&self.disk, &[step]));
@@ -144,8 +154,13 @@ impl World {
         let count = events.len() as u64;
         let deadline = broker.turn(time, &mut events, &mut effects);
         let durable = broker.durable().map_or(0, |lsn| lsn.0);
-        self.tell(&[2, count, effects.len() as u64, durable], || {
-            format!("the broker takes {count} events, durable up to {durable}")
+        self.tell(&[2, count, effects.len() as u64, durable], || Scene {
+            lsns: Some((durable, durable)),
+            ..Scene::new(
+                Line::Broker,
+                Kind::Turn,
+                format!("the broker takes {count} events, durable up to {durable}"),
+            )
         });
         self.carry_out(effects)?;
         if let Some(deadline) = deadline
@@ -160,25 +175,27 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Reply(conn, tag, response) => {
-                    self.tell(&[3, conn.0, tag.0], || {
-                        format!("answers {}.{}: {}", conn.0, tag.0, brief(&response))
-                    });
+                    let ledger = &self.ledger;
+                    self.story
+                        .tell(self.now, &[3, conn.0, tag.0], || scenes::answer(ledger, conn, tag, &response));
                     self.ledger.answered(conn, tag, &response)?;
                     self.check_an_answer(&response)?;
                     self.reply(conn, tag, response);
                 }
                 Effect::Close(conn) => self.close(conn),
                 Effect::Disk(op, request) => self.take_work(op, request)?,
-                Effect::Notice(notice) => self.tell(&[4], || format!("notice: {notice}")),
+                Effect::Notice(notice) => {
+                    self.tell(&[4], || Scene::new(Line::Broker, Kind::Notice, format!("notice: {notice}")))
+                }
                 Effect::Serve => {
                     self.node.serving = true;
                     self.mark("served");
-                    self.tell(&[5], || String::from("serves"));
+                    self.tell(&[5], || Scene::new(Line::Broker, Kind::Serve, "serves"));
                     self.check_a_start()?;
                 }
                 Effect::Stopped => {
                     self.mark("stopped in order");
-                    self.tell(&[6], || String::from("stopped in order"));
+                    self.tell(&[6], || Scene::new(Line::Broker, Kind::Stopped, "stopped in order"));
                     self.end_process(false);
                     self.start_later();
                     return Ok(());
@@ -195,7 +212,7 @@ impl World {
             Fault::LogWrite(error) => ("false-halt", error.to_string()),
             Fault::Refused(refusal) => ("false-refusal", refusal.to_string()),
         };
-        self.tell(&[7], || format!("{kind}: {text}"));
+        self.tell(&[7], || Scene::new(Line::Broker, Kind::Halt, format!("{kind}: {text}")));
         let honest = match fault {
             Fault::LogWrite(_) => excused,
             Fault::Refused(Refusal::Disk(error)) => excused && error.kind != DiskErrorKind::Damaged,
@@ -280,11 +297,11 @@ impl World {
         for injected in self.disk.take_injected() {
             self.node.excused = true;
             self.mark("disk fault");
-            self.tell(&[21], || format!("fault: {injected}"));
+            self.story.tell(self.now, &[21], || scenes::fault(step, &injected));
         }
         let (lane, failed) = (job.request.lane, result.is_err());
         self.story.tell(self.now, &[20, op.0, job.at as u64, u64::from(failed)], || {
-            format!("disk {lane:?} {op}: {}{}", brief_step(step), if failed { " FAILS" } else { "" })
+            scenes::step(step, &format!("disk {lane:?} {op}"), failed)
         });
         job.at += 1;
         let ended = match result {
@@ -346,64 +363,5 @@ fn part_of(step: &DiskStep, dice: &mut Dice) -> DiskStep {
         | DiskStep::SyncDirectory
         | DiskStep::Rename { .. }
         | DiskStep::Remove(_) => step.clone(),
-    }
-}
-
-pub(crate) fn brief_step(step: &DiskStep) -> String {
-    match step {
-        DiskStep::Write { file, position, data } => {
-            let len: usize = data.iter().map(bytes::Bytes::len).sum();
-            format!("write {len} bytes at {position} of {file}")
-        }
-        DiskStep::Sync(file) => format!("sync {file}"),
-        DiskStep::Create(file) => format!("create {file}"),
-        DiskStep::Remove(file) => format!("remove {file}"),
-        DiskStep::Rename { from, to } => format!("rename {from} to {to}"),
-        DiskStep::Zero { file, len } => format!("zero {file} to {len}"),
-        DiskStep::Reserve { file, len } => format!("reserve {file} to {len}"),
-        DiskStep::Read(file) => format!("read {file}"),
-        DiskStep::ReadAt { file, position, len } => format!("read {len} bytes at {position} of {file}"),
-        DiskStep::ReadBatches { file, batches } => format!("read {} batches of {file}", batches.len()),
-        DiskStep::Scan(order) => format!("scan {}", order.file),
-        DiskStep::List => String::from("list"),
-        DiskStep::SyncDirectory => String::from("sync directory"),
-    }
-}
-
-pub(crate) fn brief(response: &Response) -> String {
-    match response {
-        Response::Produce(answer) => {
-            let told = answer.responses.iter().flat_map(|topic| &topic.partition_responses);
-            let told: Vec<_> = told
-                .map(|part| match part.error_code {
-                    0 => format!("partition {} at offset {}", part.index, part.base_offset),
-                    error => format!("partition {} error {error}", part.index),
-                })
-                .collect();
-            format!("produce: {}", told.join(", "))
-        }
-        Response::Fetch(answer) => {
-            let parts = answer.topics.iter().flat_map(|topic| &topic.partitions);
-            let told: Vec<_> = parts
-                .map(|part| {
-                    let len: usize = part.records.iter().map(bytes::Bytes::len).sum();
-                    format!("{len} bytes, error {}, high watermark {}", part.error_code, part.high_watermark)
-                })
-                .collect();
-            format!("fetch: {}", told.join(", "))
-        }
-        Response::Silence => String::from("silence"),
-        Response::ListOffsets(_) => String::from("offsets"),
-        Response::Metadata(answer) => format!("metadata of {} topics", answer.topics.len()),
-        Response::CreateTopics(answer) => {
-            format!("creation: error {:?}", answer.topics.first().map(|topic| topic.error_code))
-        }
-        Response::DeleteTopics(answer) => {
-            format!("deletion: error {:?}", answer.responses.first().map(|topic| topic.error_code))
-        }
-        Response::InitProducerId(answer) => format!("producer id {}", answer.producer_id.0),
-        Response::FindCoordinator(_) => String::from("coordinator"),
-        Response::DescribeCluster(_) => String::from("cluster"),
-        Response::OffsetForLeaderEpoch(_) => String::from("epoch end"),
     }
 }

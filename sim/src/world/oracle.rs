@@ -8,6 +8,7 @@ use crate::{
     invariant,
     ledger::{Ledger, OpNumber},
     probe::{Ended, Probe},
+    trace::{Kind, Lane, Scene},
     violation::{Verdict, Violation, broken},
     world::{LIVENESS_MICROS, World},
 };
@@ -15,6 +16,7 @@ use crate::{
 impl World {
     /// Starts a broker on that disk, reads everything from a copy of it, and checks it.
     pub(super) fn check_image(&mut self, disk: SimDisk) -> Result<Probe, Violation> {
+        self.exhibit_disk(&disk);
         let probe = Probe::boot(&self.shape.config, self.oracle.bits(), disk);
         if let Some(ended) = probe.ended() {
             return match ended {
@@ -49,21 +51,25 @@ impl World {
         }
         self.mark("answer checked");
         let image = if self.oracle.chance(500) {
-            self.disk.durable_only()
-        } else {
+            self.exhibit("what if the power failed now, and only some were left of what was not synced?");
             self.disk.power_cut(self.oracle.bits())
+        } else {
+            self.exhibit("what if the power failed now, and nothing were left that was not synced?");
+            self.disk.durable_only()
         };
         let verdict = self.check_image(image);
-        verdict.map(|_| ()).map_err(|violation| Violation {
-            name: violation.name,
-            detail: format!("if the power failed as this answer leaves: {}", violation.detail),
-        })
+        verdict
+            .map(|_| self.satisfied())
+            .map_err(|violation| violation.when("if the power failed as this answer leaves: "))
     }
 
     /// The image that a crash left: recovering it twice, or with a crash in between, must lead to the same state.
     pub(super) fn check_the_image(&mut self) -> Verdict {
         if self.oracle.chance(300) {
             self.mark("recovery repeated");
+            self.exhibit(
+                "starts on what the crash left, then again after a power loss, and after a crash on the way:",
+            );
             // What a start serves may be seen by anybody: none of it may depend on what only the cache held.
             let straight = self.check_image(self.disk.without_faults())?;
             let loss = Loss::draw(&mut self.oracle);
@@ -88,6 +94,7 @@ impl World {
                     ),
                 );
             }
+            self.satisfied();
         }
         if self.oracle.chance(self.shape.media_faults) {
             self.check_detection()?;
@@ -97,11 +104,13 @@ impl World {
 
     /// A start that serves settles what was open.
     pub(super) fn check_a_start(&mut self) -> Verdict {
+        self.exhibit("reads everything from the process that has just started:");
         let reading = {
             let Some(mut probe) = self.copy_of_live() else { return Ok(()) };
             probe.read_all()?
         };
         invariant::check_all(&self.ledger, &reading)?;
+        self.satisfied();
         self.ledger.settle(&reading)
     }
 
@@ -112,6 +121,7 @@ impl World {
 
     /// Everything is answered: is it all there, and does it go on?
     pub(super) fn check_the_end(&mut self) -> Verdict {
+        self.exhibit("reads everything at the end, and writes to each partition:");
         let Some(mut probe) = self.copy_of_live() else { return broken("stuck", "no broker at the end") };
         let reading = probe.read_all()?;
         invariant::check_all(&self.ledger, &reading)?;
@@ -120,8 +130,9 @@ impl World {
             return broken("stuck", "an orderly stop comes to no end");
         }
         // After an orderly stop nothing depends on the page cache.
+        self.exhibit("stops the broker in order, cuts the power and starts again:");
         self.check_image(probe.disk().durable_only())?;
-        self.tell(&[98], || String::from("everything is as promised"));
+        self.tell(&[98], || Scene::new(Lane::Oracle, Kind::Fine, "everything is as promised"));
         Ok(())
     }
 

@@ -59,6 +59,9 @@ impl Recovery {
             (Some(replaced), _) => replaced,
             (None, Some(last)) => last.next(),
             // Nothing in front of it counts: it begins the log.
+            (None, None) if planted(Planted::LossFromFirstFile) => {
+                self.layout.first().unwrap_or(SegmentSequence(1))
+            }
             (None, None) => self.state.log_floor.max(SegmentSequence(1)),
         };
         let header = SegmentHeader {
@@ -87,7 +90,9 @@ impl Recovery {
 
         let mut steps = vec![];
         // The report comes first: from here on it is the only proof that something was given up.
-        self.report_loss(epoch, turn, &mut steps);
+        if !planted(Planted::LossReportedLast) {
+            self.report_loss(epoch, turn, &mut steps);
+        }
         self.remove_untrue_checkpoints(&mut steps);
         self.set_aside(epoch, sequence, &mut steps);
         self.keep_torn(torn_bytes, &mut steps);
@@ -98,9 +103,14 @@ impl Recovery {
         steps.push(DiskStep::Sync(draft));
         // The segment in front may be the work of a recovery that was killed before its last sync: its name must not be younger
         // than the link to it.
-        steps.push(DiskStep::SyncDirectory);
+        if !planted(Planted::NamesNotSettled) {
+            steps.push(DiskStep::SyncDirectory);
+        }
         steps.push(DiskStep::Rename { from: draft, to: FileName::Segment(sequence) });
         steps.push(DiskStep::SyncDirectory);
+        if planted(Planted::LossReportedLast) {
+            self.report_loss(epoch, turn, &mut steps);
+        }
         self.remove_leftovers(sequence, &mut steps);
         turn.disk(Purpose::Recovery(RecoveryOp::Rebuild), request(Lane::Background, steps));
 
@@ -341,7 +351,8 @@ fn unproven_bytes(unproven: &Unproven, bytes: Bytes) -> Result<Bytes, Refusal> {
         ScannedRecord::Intact { .. } => true,
         ScannedRecord::Damaged(_) => false,
     });
-    if same_front && same_bodies {
+    let in_full = bytes.len() == unproven.group.header.padded_len() as usize;
+    if same_front && same_bodies && (in_full || !planted(Planted::PaddingCompared)) {
         // The padding of a file that was cut is not there.
         let mut whole = Vec::from(bytes);
         whole.resize(unproven.group.header.padded_len() as usize, 0);

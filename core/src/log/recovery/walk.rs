@@ -382,7 +382,10 @@ impl Walk {
         turn: &mut Turn<'_>,
     ) {
         self.epoch = self.epoch.max(state.epoch);
-        let floor = state.log_floor.max(self.unproven_floor()).max(SegmentSequence(1));
+        let mut floor = state.log_floor.max(SegmentSequence(1));
+        if !planted(Planted::TrimmedRecordUnseen) {
+            floor = floor.max(self.unproven_floor());
+        }
         if let Some(first) = layout.first().filter(|first| *first > floor)
             && !planted(Planted::FloorIgnored)
         {
@@ -489,7 +492,8 @@ impl Walk {
 
     /// Behind a roll seal there is a file that was prepared in full before the seal was written.
     fn expect_successor(&mut self, layout: &Layout) {
-        let (Some(last), Some(GroupKind::SealRoll), None) = (self.last, self.last_kind, self.replaces) else {
+        let replaces = self.replaces.filter(|_| !planted(Planted::RewrittenSizeHeld));
+        let (Some(last), Some(GroupKind::SealRoll), None) = (self.last, self.last_kind, replaces) else {
             return;
         };
         let made = layout.get(last).map_or(0, |segment| match &segment.front {
