@@ -78,8 +78,6 @@ pub enum Planted {
     PaddingCompared,
     CheckpointOfTheLost,
     NamesNotSettled,
-    FirstRefusedForgotten,
-    ReadsWaitForRoom,
     BatchEpochUnverified,
     TrimCountedEarly,
 }

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How long a client waits for an answer before it gives the connection up.
-const PATIENCE_MICROS: u64 = 8_000_000;
+pub(crate) const PATIENCE_MICROS: u64 = 8_000_000;
 
 /// A question on its way out.
 #[derive(Clone, Debug)]

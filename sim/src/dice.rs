@@ -92,6 +92,11 @@ impl Dice {
         drawn || per_mille >= 1000
     }
 
+    /// True so many times in a hundred thousand.
+    pub fn rarely(&mut self, often: u64) -> bool {
+        often > 0 && self.draw(2, |random| u64::from(random.bits() % 100_000 < often)) == 1
+    }
+
     /// A number from `low` to `high` whose magnitude, not value, is uniform. `low` is at least 1.
     pub fn magnitude(&mut self, low: u64, high: u64) -> u64 {
         let doublings = (high / low.max(1)).max(1).ilog2();

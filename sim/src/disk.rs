@@ -125,6 +125,16 @@ impl SimDisk {
         std::mem::take(&mut self.inner().injector.injected)
     }
 
+    /// A file is again what it was on another disk, if it was there. False if that changes nothing.
+    pub fn take_back(&self, file: FileName, older: &SimDisk) -> bool {
+        let Some(was) = older.inner().directory.file_mut(file).cloned() else { return false };
+        let mut inner = self.inner();
+        let Some(is) = inner.directory.file_mut(file) else { return false };
+        let changes = !is.reads_like(&was);
+        *is = was;
+        changes
+    }
+
     /// Damages what is on the media, and what the cache holds of it. False if there is nothing to damage there.
     pub fn damage(&self, fault: &MediaFault) -> bool {
         fault.apply(&mut self.inner().directory)
@@ -221,7 +231,11 @@ impl Disk for SimDisk {
     }
 
     fn remove(&self, file: FileName) -> Result<(), DiskError> {
-        self.inner().directory.remove(file);
+        let mut inner = self.inner();
+        if inner.injector.remove(file) {
+            return Err(eio(file));
+        }
+        inner.directory.remove(file);
         Ok(())
     }
 }

@@ -162,6 +162,8 @@ pub struct Ledger {
     pub producer_ids: BTreeSet<i64>,
     /// Whether the disk may refuse reads or room: errors that say so are then no surprise.
     pub disk_fails: bool,
+    /// Until when something hangs, or stands still: nothing is late before.
+    pub slow_until: u64,
     /// The time, in microseconds.
     pub now: u64,
     /// Newest leader epoch that the running process was heard of, and any process before it.

@@ -85,10 +85,20 @@ pub struct Shape {
     pub write_eio: u64,
     /// See [`Shape::sync_eio`].
     pub read_eio: u64,
+    /// Thousandths of removals of files that fail.
+    pub remove_eio: u64,
     /// See [`Shape::sync_eio`].
     pub fills_up: bool,
     /// Thousandths of messages after which a connection breaks.
     pub resets: u64,
+    /// Steps of the disk, in a hundred thousand, that hang for up to 40 s.
+    pub hangs: u64,
+    /// Turns of the broker, in a hundred thousand, before which its process stands still for up to a minute.
+    pub pauses: u64,
+    /// Thousandths of restarts whose image is also tried with more damage than anything is promised for.
+    pub over_budget: u64,
+    /// Thousandths of starts with another size of new segments than the start before.
+    pub resizes: u64,
     /// Typical time of a write and of a sync in microseconds.
     pub write_micros: u64,
     /// See [`Shape::write_micros`].
@@ -99,7 +109,7 @@ impl Shape {
     /// Whether the disk may fail at run time.
     #[must_use]
     pub fn disk_fails(&self) -> bool {
-        self.sync_eio + self.write_eio + self.read_eio > 0 || self.fills_up
+        self.sync_eio + self.write_eio + self.read_eio + self.remove_eio > 0 || self.fills_up
     }
 
     /// One node, about 200 operations, about three crashes.
@@ -118,6 +128,7 @@ impl Shape {
         // One seed in five is calm: fewer kinds of faults, so that each is also seen alone.
         let calm = dice.chance(200);
         let faults = |dice: &mut Dice, often: u64| !calm && dice.chance(often);
+        let mut weather = Dice::of(seed, "weather");
         Shape {
             operations: dice.between(80, 320),
             crashes: dice.between(1, 5),
@@ -136,8 +147,13 @@ impl Shape {
             sync_eio: if faults(&mut dice, 200) { dice.between(1, 10) } else { 0 },
             write_eio: if faults(&mut dice, 200) { dice.between(1, 10) } else { 0 },
             read_eio: if faults(&mut dice, 150) { dice.between(1, 10) } else { 0 },
+            remove_eio: if faults(&mut weather, 100) { weather.between(50, 500) } else { 0 },
             fills_up: faults(&mut dice, 250),
             resets: if faults(&mut dice, 500) { dice.between(1, 40) } else { 0 },
+            hangs: if faults(&mut weather, 150) { weather.magnitude(2, 300) } else { 0 },
+            pauses: if faults(&mut weather, 150) { weather.magnitude(2, 300) } else { 0 },
+            over_budget: if weather.chance(200) { 500 } else { 0 },
+            resizes: if weather.chance(250) { weather.between(100, 600) } else { 0 },
             write_micros: dice.magnitude(5, 300),
             sync_micros: dice.magnitude(20, 5000),
             config,
@@ -175,6 +191,7 @@ impl Shape {
             // An answer is checked by reading everything, and there is ten times as much of it.
             checked_answers: dice.between(2, 12),
             media_faults: dice.between(50, 300),
+            over_budget: lite.over_budget / 5,
             // Each of these ends a process sooner or later: rarer, for runs that are longer.
             sync_eio: storms(&mut dice, 200, 4),
             write_eio: storms(&mut dice, 200, 4),
@@ -196,7 +213,7 @@ enum Slot<'a> {
 type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
 
 /// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
-const KNOBS: [Knob; 25] = [
+const KNOBS: [Knob; 30] = [
     ("operations", |shape| Slot::Long(&mut shape.operations)),
     ("crashes", |shape| Slot::Long(&mut shape.crashes)),
     ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
@@ -205,6 +222,11 @@ const KNOBS: [Knob; 25] = [
     ("sync_eio", |shape| Slot::Long(&mut shape.sync_eio)),
     ("write_eio", |shape| Slot::Long(&mut shape.write_eio)),
     ("read_eio", |shape| Slot::Long(&mut shape.read_eio)),
+    ("remove_eio", |shape| Slot::Long(&mut shape.remove_eio)),
+    ("hangs", |shape| Slot::Long(&mut shape.hangs)),
+    ("pauses", |shape| Slot::Long(&mut shape.pauses)),
+    ("over_budget", |shape| Slot::Long(&mut shape.over_budget)),
+    ("resizes", |shape| Slot::Long(&mut shape.resizes)),
     ("fills_up", |shape| Slot::Flag(&mut shape.fills_up)),
     ("resets", |shape| Slot::Long(&mut shape.resets)),
     ("media_faults", |shape| Slot::Long(&mut shape.media_faults)),

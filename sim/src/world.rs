@@ -9,6 +9,7 @@ mod loss;
 mod network;
 mod node;
 mod oracle;
+mod over_budget;
 mod sample;
 mod scenes;
 
@@ -137,6 +138,15 @@ pub struct World {
     network: Dice,
     oracle: Dice,
     faults: Dice,
+    /// When the disk hangs and the process stands still.
+    weather: Dice,
+    /// Damage beyond all promises.
+    lies: Dice,
+    /// What the disk once was.
+    older: Vec<SimDisk>,
+    /// Until when something hangs, or stands still: nobody can be blamed for waiting.
+    slow_until: u64,
+    first_segment_bytes: u32,
     source: Source,
     /// Times that the disk's faults were set: each has its own domain of choices.
     armed: u64,
@@ -179,6 +189,11 @@ impl World {
             network: source.dice("network"),
             oracle: source.dice("oracle"),
             faults,
+            weather: source.dice("weather"),
+            lies: source.dice("lies"),
+            older: Vec::new(),
+            slow_until: 0,
+            first_segment_bytes: shape.config.segment_bytes,
             source,
             armed: 0,
             events_max: watch.events_max.unwrap_or(EVENTS_MAX),
@@ -240,7 +255,7 @@ impl World {
             self.plan_crash();
             if !self.winding_down && self.operations_left == 0 && self.plan.is_over() {
                 self.wind_down();
-                deadline = self.now + LIVENESS_MICROS;
+                deadline = self.now.max(self.slow_until) + LIVENESS_MICROS;
             }
             self.happen(incarnation, happening)?;
             self.sample_state();

@@ -188,7 +188,7 @@ impl Live {
             return Ok(());
         }
         mark(Mark::ProduceNoRoom);
-        if begins && !planted(Planted::FirstRefusedForgotten) {
+        if begins {
             if self.first_refused.len() >= FIRST_REFUSED_MAX {
                 self.first_refused.pop_first();
             }

@@ -13,6 +13,8 @@ pub struct Faults {
     pub write_eio: u64,
     /// A read fails.
     pub read_eio: u64,
+    /// The removal of a file fails.
+    pub remove_eio: u64,
     /// There is no room for anything new.
     pub full: bool,
 }
@@ -41,6 +43,14 @@ impl Injector {
         let fails = self.dice.chance(self.faults.read_eio);
         if fails {
             self.injected.push(format!("read of {file}: EIO"));
+        }
+        fails
+    }
+
+    pub(super) fn remove(&mut self, file: FileName) -> bool {
+        let fails = self.dice.chance(self.faults.remove_eio);
+        if fails {
+            self.injected.push(format!("removal of {file}: EIO"));
         }
         fails
     }

@@ -135,6 +135,11 @@ impl File {
         }
     }
 
+    pub(super) fn reads_like(&self, other: &File) -> bool {
+        self.cache_len == other.cache_len
+            && (0..sectors(self.cache_len)).all(|at| self.cache.sector(at) == other.cache.sector(at))
+    }
+
     /// A media fault: these bytes change everywhere.
     pub(super) fn overwrite(&mut self, position: u64, bytes: &[u8]) {
         self.cache.write(size(position), bytes);

@@ -6,8 +6,11 @@ use evenkeel_core::port::FileName;
 
 use crate::{
     dice::Dice,
-    disk::{SECTOR_BYTES, directory::Directory},
+    disk::{SECTOR_BYTES, directory::Directory, file::File},
 };
+
+/// Bytes of a block, the unit of the log.
+const BLOCK: usize = 4096;
 
 /// One fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,15 @@ pub enum MediaFault {
     Flip(FileName, u64),
     /// One sector reads as zeros.
     ZeroSector(FileName, u64),
+    /// So many blocks from one on read as zeros: writes that never came.
+    LoseBlocks(FileName, u64, u64),
+    /// A block that belongs to one place is in another, over what was there, and its own place reads as zeros.
+    Misdirect {
+        /// Where it belongs.
+        from: (FileName, u64),
+        /// Where it is.
+        to: (FileName, u64),
+    },
     /// The file is shorter.
     Shorten(FileName, u64),
     /// The file is gone.
@@ -27,6 +39,12 @@ impl fmt::Display for MediaFault {
         match self {
             MediaFault::Flip(file, bit) => write!(f, "bit {} of byte {} of {file} flipped", bit % 8, bit / 8),
             MediaFault::ZeroSector(file, sector) => write!(f, "sector {sector} of {file} zeroed"),
+            MediaFault::LoseBlocks(file, first, count) => {
+                write!(f, "{count} blocks of {file} from block {first} on zeroed")
+            }
+            MediaFault::Misdirect { from, to } => {
+                write!(f, "block {} of {} written to block {} of {} instead", from.1, from.0, to.1, to.0)
+            }
             MediaFault::Shorten(file, len) => write!(f, "{file} cut to {len} bytes"),
             MediaFault::Lose(file) => write!(f, "{file} lost"),
         }
@@ -34,12 +52,14 @@ impl fmt::Display for MediaFault {
 }
 
 impl MediaFault {
-    /// The file it hits.
+    /// The file it hits; of two, that in which something else was.
     #[must_use]
     pub fn file(&self) -> FileName {
         match self {
             MediaFault::Flip(file, _)
             | MediaFault::ZeroSector(file, _)
+            | MediaFault::LoseBlocks(file, ..)
+            | MediaFault::Misdirect { to: (file, _), .. }
             | MediaFault::Shorten(file, _)
             | MediaFault::Lose(file) => *file,
         }
@@ -88,6 +108,22 @@ impl MediaFault {
                 file.overwrite(position, &[0; SECTOR_BYTES][..count]);
                 bytes != [0; SECTOR_BYTES]
             }
+            MediaFault::LoseBlocks(name, first, count) => {
+                let Some(file) = directory.file_mut(name) else { return false };
+                (first..first + count)
+                    .map(|block| replace(file, block, &[0; BLOCK]))
+                    .filter(|changed| *changed)
+                    .count()
+                    > 0
+            }
+            MediaFault::Misdirect { from, to } => {
+                let mut bytes = [0; BLOCK];
+                let Some(source) = directory.file_mut(from.0) else { return false };
+                source.read(from.1 * BLOCK as u64, &mut bytes);
+                replace(source, from.1, &[0; BLOCK]);
+                let Some(target) = directory.file_mut(to.0) else { return false };
+                replace(target, to.1, &bytes)
+            }
             MediaFault::Shorten(name, len) => {
                 let Some(file) = directory.file_mut(name).filter(|file| len < file.len()) else {
                     return false;
@@ -97,4 +133,14 @@ impl MediaFault {
             }
         }
     }
+}
+
+/// Puts other bytes into a block of a file, as far as the file reaches. False if they were there before.
+fn replace(file: &mut File, block: u64, bytes: &[u8; BLOCK]) -> bool {
+    let position = block * BLOCK as u64;
+    let len = usize::try_from(file.len().saturating_sub(position)).map_or(BLOCK, |rest| rest.min(BLOCK));
+    let mut before = [0; BLOCK];
+    file.read(position, &mut before[..len]);
+    file.overwrite(position, &bytes[..len]);
+    before[..len] != bytes[..len]
 }

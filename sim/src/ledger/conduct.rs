@@ -23,7 +23,7 @@ impl Ledger {
         let known = self.partitions.get(&key).and_then(|book| book.since.range(from..).next());
         let known_at = known.filter(|_| min_bytes <= 1).map(|(_, at)| *at);
         let Some(due) = deleted_at.into_iter().chain(known_at).min() else { return Ok(()) };
-        let waited = self.now.saturating_sub(due.max(sent));
+        let waited = self.now.saturating_sub(due.max(sent).max(self.slow_until));
         // Where the disk fails to give a segment, what was accepted before waits for the next try, and every answer that saw it too.
         if waited <= PROMPT_MICROS || self.disk_fails {
             return Ok(());

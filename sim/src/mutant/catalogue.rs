@@ -540,7 +540,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "read-unverified",
         "what is read for a fetch is not held against its checksum",
         "rot under a running broker",
-        &["damaged-read"],
+        &["damaged-read", "epoch-not-raised"],
         300,
     ),
     bug(
@@ -658,27 +658,11 @@ pub const CATALOGUE: &[PlantedBug] = &[
         20_000,
     ),
     bug(
-        Mutant::Core(Planted::FirstRefusedForgotten),
-        "first-refused-forgotten",
-        "a producer whose first batch found no room is out of order for ever",
-        "full disk",
-        &["stuck-producer"],
-        20_000,
-    ),
-    bug(
-        Mutant::Core(Planted::ReadsWaitForRoom),
-        "reads-wait-for-room",
-        "what is visible is not read while the log has no room",
-        "full disk",
-        &["unanswered", "stuck"],
-        20_000,
-    ),
-    bug(
         Mutant::Core(Planted::BatchEpochUnverified),
         "batch-epoch-unverified",
         "a batch is served with a rotten leader epoch",
         "rot under a running broker",
-        &["damaged-read"],
+        &["damaged-read", "epoch-not-raised"],
         20_000,
     ),
     bug(

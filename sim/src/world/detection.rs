@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use evenkeel_core::{
+    limits::BLOCK_BYTES,
     log::{
         Refusal, ScanOrder, entry::Entry, group::GroupKind, scan, scan::ScannedRecord, segment::SegmentFront,
     },
@@ -61,6 +62,23 @@ impl World {
         };
         let end = files.iter().filter(in_use).max_by_key(|entry| entry.file).copied();
         let entry = end.filter(|_| self.oracle.chance(300)).unwrap_or(anywhere);
+        if self.oracle.chance(100) {
+            // A write of the log lands elsewhere in the log. Two files hit at once are more than one fault.
+            let segments: Vec<FileEntry> =
+                files.iter().filter(|entry| matches!(entry.file, FileName::Segment(_))).copied().collect();
+            if segments.is_empty() {
+                return MediaFault::Lose(entry.file);
+            }
+            let (other, entry) =
+                (segments[self.oracle.index(segments.len())], segments[self.oracle.index(segments.len())]);
+            let mut block = |entry: &FileEntry| {
+                let reach = (entry.len / u64::from(BLOCK_BYTES)).max(1);
+                (entry.file, self.oracle.magnitude(1, reach) - 1)
+            };
+            // Later writes land on what earlier ones left, never the other way round.
+            let (one, two) = (block(&other), block(&entry));
+            return MediaFault::Misdirect { from: one.max(two), to: one.min(two) };
+        }
         if self.oracle.chance(100) {
             return MediaFault::Shorten(entry.file, self.oracle.below(entry.len.max(1)));
         }

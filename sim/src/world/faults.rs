@@ -54,11 +54,11 @@ impl World {
     }
 
     fn arm_disk(&mut self) {
-        let Shape { sync_eio, write_eio, read_eio, .. } = self.shape;
+        let Shape { sync_eio, write_eio, read_eio, remove_eio, .. } = self.shape;
         let seed = self.faults.bits();
         self.armed += 1;
         let dice = self.source.dice_of(&format!("disk {}", self.armed), seed);
-        self.disk.arm_with(Faults { sync_eio, write_eio, read_eio, full: self.full }, dice);
+        self.disk.arm_with(Faults { sync_eio, write_eio, read_eio, remove_eio, full: self.full }, dice);
     }
 
     pub(super) fn fill(&mut self, full: bool) {
@@ -74,6 +74,44 @@ impl World {
         self.arm_disk();
         let micros = self.faults.magnitude(1_000, 3_000_000);
         self.after(micros, Happening::Full(!full));
+    }
+
+    /// Whether the process stands still now: a debugger, a virtual machine that is moved, a machine that swaps.
+    pub(super) fn stands_still(&mut self) -> bool {
+        if self.now < self.node.paused_until {
+            return true;
+        }
+        if self.winding_down || !self.weather.rarely(self.shape.pauses) {
+            return false;
+        }
+        let micros = self.weather.magnitude(10_000, 60_000_000);
+        self.mark("process stands still");
+        self.tell(&[34, micros], || {
+            let text = format!("the process stands still for {} ms", micros / 1000);
+            Scene::new(Lane::Broker, Kind::Machine, text)
+        });
+        self.node.paused_until = self.now + micros;
+        self.slow(self.node.paused_until);
+        true
+    }
+
+    /// What a step of the disk takes longer than it should, in microseconds.
+    pub(super) fn hangs(&mut self) -> u64 {
+        if self.winding_down || !self.weather.rarely(self.shape.hangs) {
+            return 0;
+        }
+        let micros = self.weather.magnitude(10_000, 40_000_000);
+        self.mark("disk hangs");
+        self.tell(&[35, micros], || {
+            Scene::new(Lane::Disk, Kind::Machine, format!("the disk hangs for {} ms", micros / 1000))
+        });
+        self.slow(self.now + micros);
+        micros
+    }
+
+    fn slow(&mut self, until: u64) {
+        self.slow_until = self.slow_until.max(until);
+        self.ledger.slow_until = self.slow_until;
     }
 
     /// Has the time for the next crash come?

@@ -82,7 +82,7 @@ impl World {
     }
 
     /// What an operator does who wants to go on: names the loss; if it is another one by now, that; if there is none, none.
-    fn accept(&mut self, image: &SimDisk, from: Lsn) -> Probe {
+    pub(super) fn accept(&mut self, image: &SimDisk, from: Lsn) -> Probe {
         let mut config = Config { accept_loss_from: Some(from), ..self.shape.config.clone() };
         loop {
             let probe = Probe::boot(&config, self.oracle.bits(), image.clone());
@@ -107,7 +107,7 @@ fn served(probe: &Probe, what: &str) -> Verdict {
     }
 }
 
-fn is_reported(probe: &Probe) -> bool {
+pub(super) fn is_reported(probe: &Probe) -> bool {
     let files = probe.disk().list().unwrap_or_default();
     files.iter().any(|entry| matches!(entry.file, FileName::LossReport(_)))
 }
@@ -136,24 +136,7 @@ fn check_prefix(ledger: &Ledger, reading: &Reading, key: PartitionKey) -> Verdic
     let (Some(found), Some(book)) = (reading.partitions.get(&key), ledger.partitions.get(&key)) else {
         return Ok(());
     };
-    let mut end = found.log_start;
-    for batch in &found.batches {
-        let base = batch.header.base_offset.0;
-        let known = batch.op.and_then(|number| ledger.op(number));
-        let intact =
-            known.is_some_and(|op| op.key == key && ledger.is_intact(op, &batch.header, &batch.records));
-        let fact = book.facts.get(&base).map(|(number, _)| *number);
-        if !intact || fact.is_some_and(|fact| batch.op != Some(fact)) {
-            return broken("phantom", format!("after an accepted loss {key:?} has {:?} at {base}", batch.op));
-        }
-        if base != end {
-            return broken(
-                "inconsistent-offsets",
-                format!("after an accepted loss {key:?} jumps from {end} to {base}"),
-            );
-        }
-        end = batch.header.last_offset().0 + 1;
-    }
+    check_true(ledger, reading, key)?;
     if found.high_watermark < book.high_watermark {
         return broken(
             "nonmonotonic",
@@ -162,6 +145,29 @@ fn check_prefix(ledger: &Ledger, reading: &Reading, key: PartitionKey) -> Verdic
                 found.high_watermark, book.high_watermark
             ),
         );
+    }
+    Ok(())
+}
+
+/// Whatever is there, is true: batches that were sent, at offsets that were told, without a gap, from the first on.
+pub(super) fn check_true(ledger: &Ledger, reading: &Reading, key: PartitionKey) -> Verdict {
+    let (Some(found), Some(book)) = (reading.partitions.get(&key), ledger.partitions.get(&key)) else {
+        return Ok(());
+    };
+    let mut end = found.log_start;
+    for batch in &found.batches {
+        let base = batch.header.base_offset.0;
+        let known = batch.op.and_then(|number| ledger.op(number));
+        let intact =
+            known.is_some_and(|op| op.key == key && ledger.is_intact(op, &batch.header, &batch.records));
+        let fact = book.facts.get(&base).map(|(number, _)| *number);
+        if !intact || fact.is_some_and(|fact| batch.op != Some(fact)) {
+            return broken("phantom", format!("{key:?} has {:?} at {base}", batch.op));
+        }
+        if base != end {
+            return broken("inconsistent-offsets", format!("{key:?} jumps from {end} to {base}"));
+        }
+        end = batch.header.last_offset().0 + 1;
     }
     Ok(())
 }

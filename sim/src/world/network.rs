@@ -6,7 +6,7 @@ use evenkeel_core::{
 };
 
 use crate::{
-    client::Client,
+    client::{Client, PATIENCE_MICROS},
     trace::{Kind, Lane, Scene},
     violation::{Verdict, broken},
     world::{Happening, World, scenes},
@@ -36,12 +36,15 @@ impl World {
         if self.clients[client].is_impatient(self.now) {
             self.mark("client gave up waiting");
             // What was accepted just before the disk failed to give a segment waits for one, and with it every answer that saw it.
-            if self.shape.disk_fails() {
-                self.break_connection(client);
-                return Ok(());
+            let hung = self.now.saturating_sub(self.slow_until) <= PATIENCE_MICROS;
+            if !self.shape.disk_fails() && !hung {
+                // Its connection stands, so the same process has served all the while.
+                return broken(
+                    "unanswered",
+                    format!("client {client} waits for an answer that does not come"),
+                );
             }
-            // Its connection stands, so the same process has served all the while.
-            return broken("unanswered", format!("client {client} waits for an answer that does not come"));
+            self.break_connection(client);
         }
         let pause = self.with_client(client, |client, desk| client.act(desk));
         self.post(client);

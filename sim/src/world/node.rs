@@ -41,6 +41,8 @@ pub(super) struct Node {
     /// The disk, the memory or the operator failed this process: whatever it ends with is no surprise.
     excused: bool,
     inbox: Vec<Event>,
+    /// The process stands still until then.
+    pub(super) paused_until: u64,
     turn_at: Option<u64>,
     jobs: BTreeMap<OpId, Job>,
 }
@@ -84,6 +86,9 @@ impl World {
             return Ok(());
         }
         self.check_the_image()?;
+        self.check_over_budget()?;
+        self.remember_the_disk();
+        self.resize();
         let incarnation = self.node.incarnation + 1;
         let mut effects = Vec::new();
         let seed = Dice::of(self.seed, "process").bits() ^ incarnation.wrapping_mul(0x9e37_79b9);
@@ -96,6 +101,15 @@ impl World {
         self.mark("start");
         self.plan_crash_in_recovery();
         self.carry_out(effects)
+    }
+
+    /// The operator may want larger segments, or those of the first start again.
+    fn resize(&mut self) {
+        if self.weather.chance(self.shape.resizes) {
+            let doublings = self.weather.below(3);
+            self.shape.config.segment_bytes = self.first_segment_bytes << doublings;
+            self.mark("another size of segments");
+        }
     }
 
     /// The process is no more. What it had under way on the disk is done, half done, or not.
@@ -147,6 +161,10 @@ impl World {
             return Ok(());
         }
         self.node.turn_at = None;
+        if self.stands_still() {
+            self.turn_by(self.node.paused_until);
+            return Ok(());
+        }
         let time = self.time();
         let Some(broker) = &mut self.node.broker else { return Ok(()) };
         let mut events = std::mem::take(&mut self.node.inbox);
@@ -282,11 +300,16 @@ impl World {
             | DiskStep::Remove(_) => self.shape.write_micros,
         };
         let stalls = if self.latency.chance(10) { 30 } else { 1 };
-        let micros = self.latency.between(typical / 2, typical * 2) * stalls;
+        let micros = self.latency.between(typical / 2, typical * 2) * stalls + self.hangs();
         self.after(micros.max(1), Happening::Step(op));
     }
 
     pub(super) fn step_done(&mut self, op: OpId) -> Verdict {
+        if self.now < self.node.paused_until {
+            // Its thread goes on when the process does.
+            self.at(self.node.paused_until, Happening::Step(op));
+            return Ok(());
+        }
         let Some(mut job) = self.node.jobs.remove(&op) else { return Ok(()) };
         let step = &job.request.steps[job.at];
         let mut result = perform(&self.disk, std::slice::from_ref(step));
