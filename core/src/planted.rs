@@ -72,7 +72,6 @@ pub enum Planted {
     PartitionNumbersReused,
     // Bugs that were.
     TrimmedRecordUnseen,
-    RewrittenSizeHeld,
     LossReportedLast,
     LossFromFirstFile,
     PaddingCompared,

@@ -89,13 +89,16 @@ pub fn renew(bug: &PlantedBug, limits: Limits) -> Option<(Item, u64)> {
         let broken = run::script(&script(*seed), Watch::default()).violation;
         broken.is_some_and(|violation| bug.oracles.contains(&violation.name))
     })?;
-    let shrunk = shrink::shrink(&script(seed), limits)?;
-    let outcome = run::script(&shrunk.script, Watch::default());
+    let small = shrink::shrink(&script(seed), limits)?.script;
+    // Where the small one ends with the bug, it goes on without it, and its few choices may lead nowhere: then the seed's own.
+    let without = run::script(&Script { mutant: None, ..small.clone() }, Watch::default()).violation;
+    let script = if without.is_none() { small } else { script(seed) };
+    let outcome = run::script(&script, Watch::default());
     let repro = Repro {
         found_by: Some(seed),
         story: Some(bug.does.to_string()),
         hash: None,
-        ..Repro::of(shrunk.script, &outcome, None)
+        ..Repro::of(script, &outcome, None)
     };
     Some((Item { name: bug.name.to_string(), repro }, seed))
 }

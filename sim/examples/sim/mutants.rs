@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use evenkeel_sim::{
-    mutant::{CATALOGUE, CORE_HAS_BUGS, PlantedBug},
+    crashpoints::{BASES, Space, explore},
+    mutant::{CATALOGUE, CORE_HAS_BUGS, PlantedBug, catalogue::CRASH_POINTS, plant},
     run,
 };
 
@@ -37,8 +38,12 @@ pub(crate) fn hunt(id: Option<&str>, seeds_max: Option<u64>) -> ExitCode {
         CATALOGUE.iter().filter(|bug| id.is_none_or(|id| bug.name == id)).collect();
     bugs.sort_by_key(|bug| bug.seeds_max);
     println!("{:<32} {:>6} {:>8}  {:<22} detail", "planted bug", "seed", "mean", "oracle");
-    let mut killed = 0;
+    let mut killed = 0_usize;
     for bug in &bugs {
+        if bug.seeds_max == CRASH_POINTS {
+            killed += usize::from(crash_points(bug));
+            continue;
+        }
         let within = seeds_max.unwrap_or(bug.seeds_max);
         let Some(first) = kill(bug, 1, within) else {
             println!("{:<32} SURVIVED {within} seeds", bug.name);
@@ -63,6 +68,21 @@ pub(crate) fn hunt(id: Option<&str>, seeds_max: Option<u64>) -> ExitCode {
     }
     println!("killed {killed} of {}", bugs.len());
     if killed == bugs.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether the crash points of single operations find it, as what it is there for.
+fn crash_points(bug: &PlantedBug) -> bool {
+    plant(Some(bug.mutant));
+    let bases = BASES.to_vec();
+    let space = Space { operations: 1, bases, mutant: Some(bug.mutant), jobs: crate::jobs(None) };
+    let report = explore(&space);
+    let Some(found) = report.found.filter(|found| bug.oracles.contains(&found.violation.name)) else {
+        println!("{:<32} SURVIVED the crash points", bug.name);
+        return false;
+    };
+    let at = format!("{} of {} images", found.place, report.counts.images);
+    println!("{:<32} {:>6} {:>8}  {:<22} {at}", bug.name, "crash", "points", found.violation.name);
+    true
 }
 
 /// The first seed of the range at which one of the bug's oracles fires.

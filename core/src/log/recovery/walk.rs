@@ -492,8 +492,7 @@ impl Walk {
 
     /// Behind a roll seal there is a file that was prepared in full before the seal was written.
     fn expect_successor(&mut self, layout: &Layout) {
-        let replaces = self.replaces.filter(|_| !planted(Planted::RewrittenSizeHeld));
-        let (Some(last), Some(GroupKind::SealRoll), None) = (self.last, self.last_kind, replaces) else {
+        let (Some(last), Some(GroupKind::SealRoll), None) = (self.last, self.last_kind, self.replaces) else {
             return;
         };
         let made = layout.get(last).map_or(0, |segment| match &segment.front {
