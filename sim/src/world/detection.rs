@@ -120,7 +120,7 @@ impl World {
                 return broken("needless-refusal", format!("{fault}: {named}"));
             }
             if matches!(refusal, Refusal::Damage(_)) && self.oracle.chance(300) {
-                let excused = without(&self.ledger, &unproven(image));
+                let excused = without(&self.ledger, &unproven_but_for(image, fault));
                 self.check_accepted_loss(probe.disk(), &excused)
                     .map_err(|violation| violation.when(&format!("{fault}; ")))?;
             }
@@ -138,7 +138,7 @@ impl World {
             return Ok(());
         };
         // What is missing may be the one group that nothing proves.
-        let unproven = unproven(image);
+        let unproven = unproven_but_for(image, fault);
         let excused = without(&self.ledger, &unproven);
         if (unproven.other || !unproven.batches.is_empty()) && oracle::holds(&excused, &mut probe).is_ok() {
             self.mark("media fault took an unproven group");
@@ -146,6 +146,19 @@ impl World {
         }
         broken("silent-loss", format!("{fault}: the broker serves all the same, and {violation}"))
     }
+}
+
+/// The last group of the log. A write that went elsewhere proves nothing where it should have been: then also the last one without it.
+fn unproven_but_for(image: &SimDisk, fault: &MediaFault) -> Unproven {
+    let mut last = unproven(image);
+    if let MediaFault::Misdirect { from: (file, block), .. } = *fault {
+        let before = image.clone();
+        before.damage(&MediaFault::LoseBlocks(file, block, 1));
+        let Unproven { batches, other } = unproven(&before);
+        last.batches.extend(batches);
+        last.other |= other;
+    }
+    last
 }
 
 /// The last group of the log, if the log ends with it.
