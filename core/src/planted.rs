@@ -64,6 +64,8 @@ pub enum Planted {
     ReadUnverified,
     JoinedInWrongOrder,
     TimeLookupOneLate,
+    SessionKeepsOffset,
+    SessionHidesData,
     // Topics.
     TopicToldBeforeDurable,
     DeletionToldBeforeDurable,

@@ -4,6 +4,7 @@
 
 mod admin;
 mod consumer;
+mod follower;
 mod producer;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use evenkeel_core::{
 };
 
 use crate::{
-    client::{admin::Admin, consumer::Consumer, producer::Producer},
+    client::{admin::Admin, consumer::Consumer, follower::Follower, producer::Producer},
     dice::Dice,
     ledger::{Asked, Ledger, OpNumber, PartitionKey},
     shape::Shape,
@@ -85,6 +86,7 @@ pub struct Client {
 enum Role {
     Producer(Producer),
     Consumer(Consumer),
+    Follower(Follower),
     Admin(Admin),
 }
 
@@ -96,6 +98,7 @@ impl Client {
         roles.extend((0..shape.plain_producers).map(|_| Role::Producer(Producer::plain())));
         roles.extend((0..shape.idempotent_producers).map(|_| Role::Producer(Producer::idempotent())));
         roles.extend((0..shape.consumers).map(|_| Role::Consumer(Consumer::default())));
+        roles.extend((0..shape.followers).map(|_| Role::Follower(Follower::default())));
         let client = |(at, role)| Client {
             conn: None,
             outbox: Vec::new(),
@@ -114,6 +117,7 @@ impl Client {
             Role::Producer(producer) if producer.is_plain() => "plain producer",
             Role::Producer(_) => "idempotent producer",
             Role::Consumer(_) => "consumer",
+            Role::Follower(_) => "consumer with a session",
             Role::Admin(_) => "admin",
         }
     }
@@ -125,6 +129,7 @@ impl Client {
             match &mut self.role {
                 Role::Producer(producer) => producer.act(desk, &mut self.dice, &mut self.outbox),
                 Role::Consumer(consumer) => consumer.act(desk, &mut self.dice, &mut self.outbox),
+                Role::Follower(follower) => follower.act(desk, &mut self.dice, &mut self.outbox),
                 Role::Admin(admin) => admin.act(desk, &mut self.dice, &mut self.outbox),
             }
         }
@@ -159,6 +164,10 @@ impl Client {
                 consumer.hear(&asked, response);
                 Ok(())
             }
+            Role::Follower(follower) => {
+                follower.hear(&asked, response);
+                Ok(())
+            }
             Role::Admin(admin) => {
                 admin.hear();
                 Ok(())
@@ -174,6 +183,7 @@ impl Client {
         match &mut self.role {
             Role::Producer(producer) => producer.lost(&mut self.dice),
             Role::Consumer(consumer) => consumer.lost(),
+            Role::Follower(follower) => follower.lost(),
             Role::Admin(admin) => admin.hear(),
         }
         drop(pending);
@@ -190,7 +200,7 @@ impl Client {
     pub fn is_idle(&self) -> bool {
         let wants = match &self.role {
             Role::Producer(producer) => producer.wants(),
-            Role::Consumer(_) | Role::Admin(_) => false,
+            Role::Consumer(_) | Role::Follower(_) | Role::Admin(_) => false,
         };
         self.pending.is_empty() && self.outbox.is_empty() && !wants
     }

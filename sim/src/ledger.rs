@@ -5,6 +5,7 @@
 //! with what is read back.
 
 mod conduct;
+mod followed;
 mod judge;
 
 use core::fmt;
@@ -126,6 +127,17 @@ pub fn is_stamped(name: &str) -> bool {
     name.ends_with("-stamped")
 }
 
+/// What a consumer with a session wants to read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Followed {
+    /// Partitions, from where, and the watermark that was known then.
+    pub parts: Vec<(PartitionKey, i64, i64)>,
+    /// All of it is told, and not only what changed.
+    pub whole: bool,
+    /// Bytes worth an answer.
+    pub min_bytes: i32,
+}
+
 /// A question that was sent.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Asked {
@@ -133,6 +145,8 @@ pub enum Asked {
     Produce(Vec<OpNumber>),
     /// Read from a place; the watermark that was known then, and the bytes worth an answer.
     Fetch(PartitionKey, i64, i64, i32),
+    /// Read from several places through a session.
+    Follow(Followed),
     /// The end of a partition; the watermark that was known then.
     End(PartitionKey, i64),
     /// The first record at or after a time; the offset of a batch that was known then to have one.
@@ -213,6 +227,7 @@ impl Ledger {
                 }
             }
             Asked::Fetch(..)
+            | Asked::Follow(_)
             | Asked::End(..)
             | Asked::Time(..)
             | Asked::Metadata(None)

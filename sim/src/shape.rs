@@ -61,6 +61,8 @@ pub struct Shape {
     pub idempotent_producers: u64,
     /// Consumers.
     pub consumers: u64,
+    /// Consumers that follow all partitions through a fetch session.
+    pub followers: u64,
     /// Topics that live through the whole run.
     pub lasting_topics: u64,
     /// Topics that come and go under the same names.
@@ -135,6 +137,7 @@ impl Shape {
             plain_producers: dice.between(0, 2),
             idempotent_producers: dice.between(1, 3),
             consumers: dice.between(1, 2),
+            followers: weather.between(0, 1),
             lasting_topics: dice.between(0, 3),
             passing_topics: dice.between(0, 3),
             think_micros: dice.magnitude(200, 60_000),
@@ -183,7 +186,8 @@ impl Shape {
             // With the administrator twelve at most.
             plain_producers: dice.between(0, 3),
             idempotent_producers: dice.between(1, 5),
-            consumers: dice.between(1, 3),
+            consumers: dice.between(1, 2),
+            followers: dice.between(0, 1),
             lasting_topics: dice.between(1, 6),
             passing_topics: dice.between(0, 6),
             // Every start reads the whole log: many small batches try more in the same time than few large ones.
@@ -213,7 +217,7 @@ enum Slot<'a> {
 type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
 
 /// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
-const KNOBS: [Knob; 30] = [
+const KNOBS: [Knob; 31] = [
     ("operations", |shape| Slot::Long(&mut shape.operations)),
     ("crashes", |shape| Slot::Long(&mut shape.crashes)),
     ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
@@ -234,6 +238,7 @@ const KNOBS: [Knob; 30] = [
     ("plain_producers", |shape| Slot::Long(&mut shape.plain_producers)),
     ("idempotent_producers", |shape| Slot::Long(&mut shape.idempotent_producers)),
     ("consumers", |shape| Slot::Long(&mut shape.consumers)),
+    ("followers", |shape| Slot::Long(&mut shape.followers)),
     ("lasting_topics", |shape| Slot::Long(&mut shape.lasting_topics)),
     ("passing_topics", |shape| Slot::Long(&mut shape.passing_topics)),
     ("think_micros", |shape| Slot::Long(&mut shape.think_micros)),

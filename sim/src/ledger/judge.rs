@@ -2,7 +2,7 @@
 
 use evenkeel_core::{
     error_code,
-    port::{FetchAnswer, FoundOffset, ListOffsetsAnswer, Response},
+    port::{FetchAnswer, FetchedPartition, FoundOffset, ListOffsetsAnswer, Response},
     units::{ConnId, Tag, TopicId},
 };
 use kafka_protocol::messages::{
@@ -30,6 +30,7 @@ impl Ledger {
                 self.prompt(key, from, min_bytes, since)?;
                 self.fetched(key, from, known, answer)
             }
+            (Asked::Follow(followed), Response::Fetch(answer)) => self.followed(&followed, since, answer),
             (Asked::Time(key, time, known), Response::ListOffsets(answer)) => {
                 self.found(key, time, known, answer)
             }
@@ -159,6 +160,23 @@ impl Ledger {
         let Some(part) = answer.topics.first().and_then(|topic| topic.partitions.first()) else {
             return broken("wrong-answer", "a fetch answer without the partition");
         };
+        if part.records.is_empty() && part.error_code == error_code::NONE && part.high_watermark > from {
+            return broken(
+                "poll-skip",
+                format!("{key:?} from {from}: nothing, and the high watermark is {}", part.high_watermark),
+            );
+        }
+        self.read(key, from, known, part)
+    }
+
+    /// What a fetch says of one partition.
+    pub(super) fn read(
+        &mut self,
+        key: PartitionKey,
+        from: i64,
+        known: i64,
+        part: &FetchedPartition,
+    ) -> Verdict {
         if part.error_code != error_code::NONE {
             return self.allowed(part.error_code, Some(key.topic));
         }
@@ -172,12 +190,6 @@ impl Ledger {
         let Some(batches) = batch::split(&bytes) else {
             return broken("damaged-read", format!("{key:?} from {from}: not whole, valid batches"));
         };
-        if batches.is_empty() && part.high_watermark > from {
-            return broken(
-                "poll-skip",
-                format!("{key:?} from {from}: nothing, and the high watermark is {}", part.high_watermark),
-            );
-        }
         let mut next = from;
         for (at, (header, records)) in batches.into_iter().enumerate() {
             let (base, last) = (header.base_offset.0, header.last_offset().0);

@@ -20,7 +20,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use crate::{
     batch::{self, Sequenced},
-    ledger::{Asked, Ledger, OpNumber, PartitionKey},
+    ledger::{Asked, Followed, Ledger, OpNumber, PartitionKey},
 };
 
 const TOPIC: TopicId = TopicId([7; 16]);
@@ -221,6 +221,46 @@ fn a_fetch_brings_whole_batches_that_follow_each_other_up_to_the_watermark() {
     assert_eq!(talk.fetch(0, 0, rotten), "damaged-read");
     let failed = FetchedPartition { error_code: 1, ..FetchedPartition::default() };
     assert_eq!(talk.fetch(0, 0, failed), "wrong-error");
+}
+
+#[test]
+fn a_session_is_told_what_changed_and_nothing_else() {
+    let mut talk = Talk::new();
+    assert_eq!(talk.produce(1, &plain(1), (0, 0, -1)), "");
+    let other = PartitionKey { topic: TOPIC, index: 1 };
+    let asks = |whole, parts: &[(PartitionKey, i64, i64)]| {
+        Asked::Follow(Followed { parts: parts.to_vec(), whole, min_bytes: 1 })
+    };
+    let answer = |partitions: Vec<FetchedPartition>| {
+        let topic = FetchedTopic { id: TOPIC, partitions, ..FetchedTopic::default() };
+        Response::Fetch(FetchAnswer { topics: vec![topic], ..FetchAnswer::default() })
+    };
+    let (one, none) = (records(0, &[plain(1)], 2), records(2, &[], 2));
+    let elsewhere = FetchedPartition { index: 1, ..records(0, &[], 0) };
+    let both = [(KEY, 0, 2), (other, 0, 0)];
+
+    assert_eq!(talk.told(asks(true, &both), &answer(vec![one.clone(), elsewhere.clone()])), "");
+    assert_eq!(
+        talk.told(asks(true, &both), &answer(vec![one.clone()])),
+        "wrong-answer",
+        "all is told at first"
+    );
+    assert_eq!(talk.told(asks(false, &both), &answer(vec![one.clone()])), "", "the other did not change");
+    assert_eq!(talk.told(asks(false, &[(KEY, 2, 2)]), &answer(vec![])), "", "nothing changed");
+    assert_eq!(talk.told(asks(false, &[(KEY, 2, 2)]), &answer(vec![none])), "");
+    assert_eq!(talk.told(asks(false, &both), &answer(vec![])), "poll-skip");
+    let waits = answer(vec![FetchedPartition { index: 1, ..one.clone() }]);
+    assert_eq!(talk.told(asks(false, &[(KEY, 0, 2)]), &waits), "wrong-answer", "it does not want that one");
+    assert_eq!(
+        talk.told(asks(false, &both), &answer(vec![one.clone(), one.clone()])),
+        "wrong-answer",
+        "twice"
+    );
+    assert_eq!(talk.told(asks(false, &[(KEY, 2, 2)]), &answer(vec![one])), "inconsistent-offsets");
+
+    let lost = Response::Fetch(FetchAnswer { error_code: 70, ..FetchAnswer::default() });
+    assert_eq!(talk.told(asks(false, &both), &lost), "", "the broker was started again");
+    assert_eq!(talk.told(asks(true, &both), &lost), "wrong-error", "it asked for a new one");
 }
 
 #[test]

@@ -555,6 +555,22 @@ pub const CATALOGUE: &[PlantedBug] = &[
         300,
     ),
     bug(
+        Mutant::Core(Planted::SessionKeepsOffset),
+        "session-keeps-offset",
+        "a fetch session goes on reading where it began",
+        "a consumer with a session",
+        &["inconsistent-offsets"],
+        100,
+    ),
+    bug(
+        Mutant::Core(Planted::SessionHidesData),
+        "session-hides-data",
+        "a fetch session tells of records only when something else has changed too",
+        "a consumer with a session",
+        &["poll-skip"],
+        100,
+    ),
+    bug(
         Mutant::Core(Planted::TimeLookupOneLate),
         "time-lookup-one-late",
         "the batch that ends at a time is not found by it",

@@ -3,7 +3,7 @@
 use crate::{shrink::Search, tape::Choices};
 
 /// Settings that say how much goes wrong, and how much there is of everything: off, or as few as possible.
-const TURNED_DOWN: [(&str, u64); 16] = [
+const TURNED_DOWN: [(&str, u64); 22] = [
     ("crashes", 0),
     ("crashes_in_recovery", 0),
     ("power_losses", 0),
@@ -13,8 +13,14 @@ const TURNED_DOWN: [(&str, u64); 16] = [
     ("read_eio", 0),
     ("fills_up", 0),
     ("resets", 0),
+    ("remove_eio", 0),
+    ("hangs", 0),
+    ("pauses", 0),
+    ("over_budget", 0),
+    ("resizes", 0),
     ("media_faults", 0),
     ("consumers", 0),
+    ("followers", 0),
     ("idempotent_producers", 0),
     ("plain_producers", 0),
     ("passing_topics", 0),

@@ -150,6 +150,11 @@ pub(super) fn ask(ledger: &Ledger, client: usize, (conn, tag): (ConnId, Tag), as
             format!("produce {}", ops.iter().map(one).collect::<Vec<_>>().join(", "))
         }
         Asked::Fetch(key, from, ..) => format!("fetch {} from {from}", ledger.partition_name(*key)),
+        Asked::Follow(followed) => {
+            let one = |(key, from, _): &(_, i64, _)| format!("{} from {from}", ledger.partition_name(*key));
+            let parts = followed.parts.iter().map(one).collect::<Vec<_>>().join(", ");
+            format!("fetch {} with a session: {parts}", if followed.whole { "all" } else { "what changed" })
+        }
         Asked::End(key, _) => format!("where does {} end?", ledger.partition_name(*key)),
         Asked::Time(key, time, _) => {
             format!("which record of {} is the first at or after {time}?", ledger.partition_name(*key))

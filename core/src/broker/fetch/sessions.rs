@@ -9,6 +9,7 @@ use crate::{
     broker::fetch::Part,
     error_code,
     limits::{FETCH_SESSION_PARTITIONS_MAX, FETCH_SESSIONS_MAX},
+    planted::{Planted, planted},
     port::{FetchAnswer, FetchedPartition, FetchedTopic},
     turn::Turn,
     units::{Instant, Offset, TopicId},
@@ -184,7 +185,9 @@ impl Session {
         if let Some(place) = self.places.get(&key)
             && let Some(followed) = self.parts.get_mut(place)
         {
-            followed.part = part;
+            if !planted(Planted::SessionKeepsOffset) {
+                followed.part = part;
+            }
             return;
         }
         self.places.insert(key, self.next_place);
@@ -218,6 +221,6 @@ impl Session {
             self.places.insert(key, self.next_place);
             self.next_place += 1;
         }
-        has_data || failed || changed
+        (has_data && !planted(Planted::SessionHidesData)) || failed || changed
     }
 }
