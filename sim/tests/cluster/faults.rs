@@ -123,7 +123,14 @@ impl Plan {
 
     /// Faults stop; what is dead is started again.
     pub(crate) async fn calm(&mut self, handle: &Handle, machine: &Arc<Mutex<Machine>>) -> Verdict {
-        self.shape = Shape { sync_eio: 0, write_eio: 0, read_eio: 0, fills_up: false, ..self.shape.clone() };
+        self.shape = Shape {
+            sync_eio: 0,
+            write_eio: 0,
+            read_eio: 0,
+            remove_eio: 0,
+            fills_up: false,
+            ..self.shape.clone()
+        };
         locked(machine).disk.calm();
         // What had failed by then has been noticed.
         sleep(Duration::from_secs(1)).await;
@@ -134,9 +141,10 @@ impl Plan {
     }
 
     fn arm(&mut self, machine: &Mutex<Machine>) {
-        let Shape { sync_eio, write_eio, read_eio, .. } = self.shape;
+        let Shape { sync_eio, write_eio, read_eio, remove_eio, .. } = self.shape;
         let full = self.shape.fills_up && self.dice.chance(300);
-        locked(machine).disk.arm(Faults { sync_eio, write_eio, read_eio, full }, self.dice.bits());
+        let faults = Faults { sync_eio, write_eio, read_eio, remove_eio, full };
+        locked(machine).disk.arm(faults, self.dice.bits());
     }
 
     /// A broker that has ended by itself had a reason.

@@ -30,6 +30,7 @@ use evenkeel_sim::{
     invariant,
     probe::Probe,
     shape::Shape,
+    tape::Source,
     violation::{Verdict, broken},
 };
 use madsim::runtime::Handle;
@@ -125,7 +126,7 @@ async fn run(seed: u64, syncs: bool) -> Result<Done, evenkeel_sim::violation::Vi
         handle.create_node().name("broker").ip(ip).init(move || broker(Arc::clone(&starting), seed)).build();
     let mut nodes = Vec::new();
     let mut playing = Vec::new();
-    for (at, client) in Client::cast(seed, &shape).into_iter().enumerate() {
+    for (at, client) in Client::cast(&Source::new(seed, None, false), &shape).into_iter().enumerate() {
         let ip = format!("10.0.1.{}", at + 1).parse().expect("an address");
         let home = handle.create_node().name(format!("client {at}")).ip(ip).build();
         let dice = Dice::of(seed, &format!("player {at}"));
