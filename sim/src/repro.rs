@@ -108,7 +108,14 @@ impl Repro {
             None => None,
         };
         let mut shape = Shape::lite(seed);
-        for (name, value) in document.remove("shape").unwrap_or_default() {
+        let settings = document.remove("shape").unwrap_or_default();
+        if !settings.is_empty() {
+            // What the file does not name did not exist when it was written.
+            for (name, _) in shape.settings() {
+                shape.set(name, 0)?;
+            }
+        }
+        for (name, value) in settings {
             let Value::Number(value) = value else { return Err(format!("{name} is not a number")) };
             shape.set(&name, value)?;
         }
