@@ -447,7 +447,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "a batch that a full disk refused is remembered, and its retry acknowledged",
         "full disk, retry",
         &["lost-write", "unseen", "nonmonotonic", "lost-topic", "stuck-producer", "inconsistent-offsets"],
-        1000,
+        4000,
     ),
     bug(
         Mutant::Core(Planted::FourBatchesRemembered),
@@ -520,7 +520,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "a parked fetch is not woken by data",
         "long poll",
         &["lost-wakeup"],
-        300,
+        3000,
     ),
     bug(
         Mutant::Core(Planted::TimeoutLost),
@@ -650,7 +650,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "a file that was cut within the padding of its last group never starts again",
         "cut file, accepted loss",
         &["false-refusal", "loss-not-accepted"],
-        100,
+        300,
     ),
     bug(
         Mutant::Core(Planted::CheckpointOfTheLost),
