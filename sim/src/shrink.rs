@@ -19,20 +19,8 @@ use crate::{
     script::{Script, Watch},
     tape::Choices,
     violation::Violation,
-    world::Outcome,
+    world::{FAULTS, Outcome},
 };
-
-/// What is done to the broker, by mark.
-const FAULTS: [&str; 8] = [
-    "crash",
-    "crash in recovery",
-    "power loss",
-    "disk fault",
-    "disk full or free again",
-    "connection reset",
-    "wall clock leaps",
-    "stop asked for",
-];
 
 /// How large a run is. Compared field by field, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -70,6 +70,22 @@ enum Happening {
     Full(bool),
 }
 
+/// Marks of what is done to the broker.
+pub const FAULTS: [&str; 12] = [
+    "another size of segments",
+    "client gave up waiting",
+    "connection reset",
+    "crash",
+    "crash in recovery",
+    "disk fault",
+    "disk full or free again",
+    "disk hangs",
+    "power loss",
+    "process stands still",
+    "stop asked for",
+    "wall clock leaps",
+];
+
 /// What a run came to.
 #[derive(Clone, Debug)]
 pub struct Outcome {

@@ -13,21 +13,15 @@ use std::{
 };
 
 use clap::Args;
-use evenkeel_sim::{mutant::Mutant, run, shape::Size, world::Outcome};
+use evenkeel_sim::{
+    mutant::Mutant,
+    run,
+    shape::Size,
+    world::{FAULTS, Outcome},
+};
 
 use crate::{jobs, mutant, range, size};
 
-/// Marks that are faults.
-const FAULTS: [&str; 8] = [
-    "client gave up waiting",
-    "connection reset",
-    "crash",
-    "crash in recovery",
-    "disk fault",
-    "disk full or free again",
-    "power loss",
-    "wall clock leaps",
-];
 /// Time between two lines of progress, on a terminal and elsewhere.
 const PROGRESS: Duration = Duration::from_millis(500);
 const PROGRESS_IN_FILES: Duration = Duration::from_secs(10);
