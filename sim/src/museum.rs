@@ -7,7 +7,7 @@
 use std::{fs, io, path::Path};
 
 use crate::{
-    mutant::{CATALOGUE, CORE_HAS_BUGS, Mutant, PlantedBug},
+    mutant::{CORE_HAS_BUGS, Mutant, PlantedBug},
     repro::Repro,
     run,
     script::{Script, Watch},
@@ -85,10 +85,7 @@ impl Item {
 #[must_use]
 pub fn renew(bug: &PlantedBug, limits: Limits) -> Option<(Item, u64)> {
     let script = |seed| Script::of(seed, Size::Lite, Some(bug.mutant));
-    let seed = (1..=bug.seeds_max).find(|seed| {
-        let broken = run::script(&script(*seed), Watch::default()).violation;
-        broken.is_some_and(|violation| bug.oracles.contains(&violation.name))
-    })?;
+    let seed = bug.first_kill(1..bug.seeds_max? + 1)?;
     let small = shrink::shrink(&script(seed), limits)?.script;
     // Where the small one ends with the bug, it goes on without it, and its few choices may lead nowhere: then the seed's own.
     let without = run::script(&Script { mutant: None, ..small.clone() }, Watch::default()).violation;
@@ -101,10 +98,4 @@ pub fn renew(bug: &PlantedBug, limits: Limits) -> Option<(Item, u64)> {
         ..Repro::of(script, &outcome, None)
     };
     Some((Item { name: bug.name.to_string(), repro }, seed))
-}
-
-/// The planted bug of that name.
-#[must_use]
-pub fn bug(name: &str) -> Option<&'static PlantedBug> {
-    CATALOGUE.iter().find(|bug| bug.name == name)
 }

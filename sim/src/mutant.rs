@@ -60,7 +60,7 @@ impl Mutant {
     /// The mutant of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Mutant> {
-        CATALOGUE.iter().find(|bug| bug.name == name).map(|bug| bug.mutant)
+        PlantedBug::named(name).map(|bug| bug.mutant)
     }
 
     /// Its name, as in the catalogue.

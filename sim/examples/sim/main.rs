@@ -15,7 +15,7 @@ use std::{ops::Range, panic, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use evenkeel_sim::{
-    mutant::{CATALOGUE, Mutant},
+    mutant::{CATALOGUE, Mutant, PlantedBug},
     shape::{SIZES, Size},
 };
 
@@ -67,8 +67,8 @@ enum Command {
     /// Runs everything that once broke a promise again, without the bug and with it.
     Museum {
         /// Look for a new run for these bugs of the catalogue instead.
-        #[arg(long, num_args = 1..)]
-        renew: Vec<String>,
+        #[arg(long, num_args = 1.., value_parser = planted_bug)]
+        renew: Vec<&'static PlantedBug>,
         /// Make it small for so many seconds at most.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
@@ -88,8 +88,8 @@ enum Command {
     /// Plants each bug and counts the seeds until the oracle that is there for it fires.
     Mutants {
         /// Only this one.
-        #[arg(long)]
-        id: Option<String>,
+        #[arg(long, value_parser = planted_bug)]
+        id: Option<&'static PlantedBug>,
         /// Seeds within which each must be found, instead of its own number.
         #[arg(long)]
         seeds_max: Option<u64>,
@@ -127,7 +127,11 @@ fn size(text: &str) -> Result<Size, String> {
 }
 
 fn mutant(text: &str) -> Result<Mutant, String> {
-    Mutant::named(text).ok_or_else(|| {
+    planted_bug(text).map(|bug| bug.mutant)
+}
+
+fn planted_bug(text: &str) -> Result<&'static PlantedBug, String> {
+    PlantedBug::named(text).ok_or_else(|| {
         let known: Vec<_> = CATALOGUE.iter().map(|bug| bug.name).collect();
         format!("one of {}", known.join(", "))
     })
@@ -154,7 +158,7 @@ fn main() -> ExitCode {
         Command::Replay { path, story } => replay::replay(&path, story),
         Command::Crashpoints(crashpoints) => crashpoints.run(),
         Command::Determinism(determinism) => determinism.run(),
-        Command::Mutants { id, seeds_max } => mutants::hunt(id.as_deref(), seeds_max),
+        Command::Mutants { id, seeds_max } => mutants::hunt(id, seeds_max),
         Command::Marks { seeds } => marks::table(seeds),
     }
 }

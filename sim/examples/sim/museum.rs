@@ -4,6 +4,8 @@ use std::{fs, path::Path, process::ExitCode, time::Duration};
 
 use evenkeel_sim::{
     museum::{self, Condition},
+    mutant::PlantedBug,
+    repro::Repro,
     shrink::Limits,
 };
 
@@ -36,22 +38,18 @@ pub(crate) fn visit() -> ExitCode {
 }
 
 /// Makes items anew, or for the first time.
-pub(crate) fn renew(names: &[String], seconds: u64) -> ExitCode {
+pub(crate) fn renew(bugs: &[&PlantedBug], seconds: u64) -> ExitCode {
     let mut failed = false;
-    for name in names {
-        let Some(bug) = museum::bug(name) else {
-            println!("{name}: no planted bug has that name");
-            return ExitCode::from(2);
-        };
+    for bug in bugs {
+        let name = bug.name;
         let limits = Limits { time: Duration::from_secs(seconds), ..Limits::default() };
         let Some((item, seed)) = crate::quietly(|| museum::renew(bug, limits)) else {
-            println!("{name}: nothing is broken within {} seeds", bug.seeds_max);
+            println!("{name}: nothing is broken within {} seeds", bug.seeds_max.unwrap_or(0));
             failed = true;
             continue;
         };
         let path = Path::new(museum::DIRECTORY).join(format!("{name}.toml"));
-        let kept =
-            fs::read_to_string(&path).ok().and_then(|text| evenkeel_sim::repro::Repro::parse(&text).ok());
+        let kept = fs::read_to_string(&path).ok().and_then(|text| Repro::parse(&text).ok());
         let mut repro = item.repro;
         repro.story = kept.and_then(|kept| kept.story).or(repro.story);
         match fs::write(&path, repro.to_text()) {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use evenkeel_sim::{
     crashpoints::{BASES, Space, explore},
-    mutant::{CATALOGUE, CORE_HAS_BUGS, PlantedBug, catalogue::CRASH_POINTS, plant},
+    mutant::{CATALOGUE, CORE_HAS_BUGS, PlantedBug, plant},
     run,
 };
 
@@ -25,7 +25,7 @@ struct Kill {
     by_others: Vec<(u64, &'static str)>,
 }
 
-pub(crate) fn hunt(id: Option<&str>, seeds_max: Option<u64>) -> ExitCode {
+pub(crate) fn hunt(only: Option<&PlantedBug>, seeds_max: Option<u64>) -> ExitCode {
     if !CORE_HAS_BUGS {
         println!(
             "the core was built without its planted bugs: `cargo sim` sets --cfg evenkeel_sim, RUSTFLAGS undo that"
@@ -35,16 +35,16 @@ pub(crate) fn hunt(id: Option<&str>, seeds_max: Option<u64>) -> ExitCode {
     // A panic under a planted bug is a find like any other; it is told in the table.
     std::panic::set_hook(Box::new(|_| {}));
     let mut bugs: Vec<&PlantedBug> =
-        CATALOGUE.iter().filter(|bug| id.is_none_or(|id| bug.name == id)).collect();
+        CATALOGUE.iter().filter(|bug| only.is_none_or(|only| bug.name == only.name)).collect();
     bugs.sort_by_key(|bug| bug.seeds_max);
     println!("{:<32} {:>6} {:>8}  {:<22} detail", "planted bug", "seed", "mean", "oracle");
     let mut killed = 0_usize;
     for bug in &bugs {
-        if bug.seeds_max == CRASH_POINTS {
+        let Some(budget) = bug.seeds_max else {
             killed += usize::from(crash_points(bug));
             continue;
-        }
-        let within = seeds_max.unwrap_or(bug.seeds_max);
+        };
+        let within = seeds_max.unwrap_or(budget);
         let Some(first) = kill(bug, 1, within) else {
             println!("{:<32} SURVIVED {within} seeds", bug.name);
             continue;

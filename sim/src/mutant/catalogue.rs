@@ -1,8 +1,10 @@
 //! The catalogue of planted bugs: what each does, what exposes it, who must notice, and how soon.
 
+use core::ops::Range;
+
 use evenkeel_core::planted::Planted;
 
-use crate::mutant::Mutant;
+use crate::{mutant::Mutant, run};
 
 /// One planted bug.
 #[derive(Clone, Copy, Debug)]
@@ -17,12 +19,26 @@ pub struct PlantedBug {
     pub exposed_by: &'static str,
     /// Violations that name the promise it breaks; one of them must be what is reported.
     pub oracles: &'static [&'static str],
-    /// Seeds within which that must happen; [`CRASH_POINTS`] if it is for the crash points of single operations to find.
-    pub seeds_max: u64,
+    /// Seeds within which that must happen. `None`: worlds come by too rarely, and the crash points of single operations always.
+    pub seeds_max: Option<u64>,
 }
 
-/// In place of a number of seeds: worlds come by too rarely, crash points do always.
-pub const CRASH_POINTS: u64 = 0;
+impl PlantedBug {
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static PlantedBug> {
+        CATALOGUE.iter().find(|bug| bug.name == name)
+    }
+
+    /// The first of these seeds, in small runs, at which a promise is broken that the bug is there for.
+    #[must_use]
+    pub fn first_kill(&self, mut seeds: Range<u64>) -> Option<u64> {
+        seeds.find(|seed| {
+            let broken = run::seed(*seed, Some(self.mutant), false).violation;
+            broken.is_some_and(|violation| self.oracles.contains(&violation.name))
+        })
+    }
+}
 
 const fn bug(
     mutant: Mutant,
@@ -32,7 +48,7 @@ const fn bug(
     oracles: &'static [&'static str],
     seeds_max: u64,
 ) -> PlantedBug {
-    PlantedBug { mutant, name, does, exposed_by, oracles, seeds_max }
+    PlantedBug { mutant, name, does, exposed_by, oracles, seeds_max: Some(seeds_max) }
 }
 
 /// Something that was acknowledged or read is not there any more.
@@ -660,14 +676,14 @@ pub const CATALOGUE: &[PlantedBug] = &[
         &["panic", "loss-not-accepted"],
         50,
     ),
-    bug(
-        Mutant::Core(Planted::NamesNotSettled),
-        "names-not-settled",
-        "recovery builds on the name of a segment that only the page cache holds",
-        "kill, recovery, power loss",
-        &["false-refusal"],
-        CRASH_POINTS,
-    ),
+    PlantedBug {
+        mutant: Mutant::Core(Planted::NamesNotSettled),
+        name: "names-not-settled",
+        does: "recovery builds on the name of a segment that only the page cache holds",
+        exposed_by: "kill, recovery, power loss",
+        oracles: &["false-refusal"],
+        seeds_max: None,
+    },
     bug(
         Mutant::Core(Planted::BatchEpochUnverified),
         "batch-epoch-unverified",
