@@ -95,7 +95,7 @@ fn explain_script(seed: u64, shrunk: Shrunk, directory: &Path) -> io::Result<Exp
     let write = |name: &str, text: &str| fs::write(directory.join(name), text);
     write("repro.toml", &repro.to_text())?;
     write("trace.jsonl", &outcome.scenes.iter().map(|scene| scene.json() + "\n").collect::<String>())?;
-    write("report.md", &report::markdown(&outcome.scenes, &lives, &violation, &front))?;
+    write("report.md", &report::markdown(&outcome.scenes, &lives, &violation, &telling, &front))?;
     write("timeline.html", &timeline::page(&outcome.scenes, &lives, &violation, &telling, &front))?;
     if let Some(disk) = &outcome.disk {
         write_disk(disk, &directory.join("disk"))?;

@@ -174,24 +174,23 @@ pub fn op_of(records: &[u8]) -> Option<OpNumber> {
     for _ in 0..4 {
         varint(records, &mut at)?;
     }
-    let value = records.get(at..at + VALUE_PREFIX_BYTES)?;
-    let (magic, rest) = value.split_at(4);
-    (magic == VALUE_MAGIC).then(|| OpNumber(u64::from_be_bytes(rest[..8].try_into().expect("eight bytes"))))
+    named_by(records.get(at..at + VALUE_PREFIX_BYTES)?)
+}
+
+/// Which operation the front of a value names.
+fn named_by(value: &[u8]) -> Option<OpNumber> {
+    let number = value.strip_prefix(VALUE_MAGIC)?.first_chunk()?;
+    Some(OpNumber(u64::from_be_bytes(*number)))
 }
 
 /// The operations whose values are anywhere in these bytes, in the order in which they come.
 #[must_use]
 pub fn ops_in(bytes: &[u8]) -> Vec<OpNumber> {
     let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(value) = bytes.get(at..at + VALUE_PREFIX_BYTES) {
-        if value.starts_with(VALUE_MAGIC) {
-            let op = OpNumber(u64::from_be_bytes(value[4..12].try_into().expect("eight bytes")));
-            if !found.contains(&op) {
-                found.push(op);
-            }
+    for op in bytes.windows(VALUE_PREFIX_BYTES).filter_map(named_by) {
+        if !found.contains(&op) {
+            found.push(op);
         }
-        at += 1;
     }
     found
 }

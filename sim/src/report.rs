@@ -238,8 +238,13 @@ fn with_colon(question: &str) -> String {
 
 /// The report as Markdown. `front`: what is known about the run, as name and value.
 #[must_use]
-pub fn markdown(scenes: &[Scene], lives: &[Life], violation: &Violation, front: &[(&str, String)]) -> String {
-    let telling = tell(scenes, lives, violation);
+pub fn markdown(
+    scenes: &[Scene],
+    lives: &[Life],
+    violation: &Violation,
+    telling: &Telling,
+    front: &[(&str, String)],
+) -> String {
     let mut out = format!("# {}\n\n", violation.name);
     let mut add = |text: &str| {
         out.push_str(text);

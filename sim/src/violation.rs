@@ -85,6 +85,13 @@ impl Violation {
             "reissued-producer-id" => "A producer id is given out once.",
             "stuck-producer" => "A producer that goes on with its next sequence is not refused.",
             "wrong-error" | "wrong-answer" => "Each question gets an answer that fits it.",
+            "unanswered" => "Each question is answered while its connection and the process stand.",
+            "lost-wakeup" => "A fetch that waits is answered once there is something to tell.",
+            "wrong-lookup" => "A lookup by time finds the first record of that time or later.",
+            "wrong-timestamp" => "A record has the time that its producer gave, or was told.",
+            "zombie-append" => "A producer that was replaced by a newer epoch of itself stores nothing.",
+            "epoch-not-raised" => "Each start leads in an epoch above all before it.",
+            "needless-refusal" => "What is there twice may rot once: the broker starts all the same.",
             "false-refusal" => "A disk that did nothing worse than lose its power is started from.",
             "false-halt" => "The process ends by itself only when the disk failed it.",
             "silent-loss" => "Damage to acknowledged data is refused by name, never passed over.",
@@ -103,5 +110,20 @@ impl Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.name, self.detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutant::CATALOGUE;
+
+    #[test]
+    fn each_oracle_of_a_planted_bug_says_what_its_promise_is() {
+        let promise = |name| Violation { name, detail: String::new(), subject: None }.promise();
+        let unknown = promise("no oracle has that name");
+        for name in CATALOGUE.iter().flat_map(|bug| bug.oracles) {
+            assert_ne!(promise(name), unknown, "{name}");
+        }
     }
 }

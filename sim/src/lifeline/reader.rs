@@ -36,20 +36,8 @@ impl Reader {
     pub(super) fn read(&mut self, at: usize, scene: &Scene) {
         match scene.kind {
             Kind::Ask => self.asks(at, scene),
-            Kind::Arrive => {
-                for who in self.asked_by(scene) {
-                    if let Some(life) = self.life(&who) {
-                        life.step(at, Stage::Arrived, "reaches the broker");
-                    }
-                }
-            }
-            Kind::Hear => {
-                for who in self.asked_by(scene) {
-                    if let Some(life) = self.life(&who) {
-                        life.step(at, Stage::Heard, "the answer reaches the client");
-                    }
-                }
-            }
+            Kind::Arrive => self.travels(at, scene, Stage::Arrived, "reaches the broker"),
+            Kind::Hear => self.travels(at, scene, Stage::Heard, "the answer reaches the client"),
             Kind::Answer => self.answers(at, scene),
             Kind::Write => self.writes(at, scene),
             Kind::Sync => self.syncs(at, scene),
@@ -92,9 +80,14 @@ impl Reader {
         }
     }
 
-    fn asked_by(&self, scene: &Scene) -> Vec<Who> {
+    /// A question, or its answer, gets to the other side.
+    fn travels(&mut self, at: usize, scene: &Scene, stage: Stage, words: &str) {
         let asked = scene.question.and_then(|question| self.asked.get(&question));
-        asked.map(|(who, _)| who.clone()).unwrap_or_default()
+        for who in asked.map(|(whos, _)| whos.clone()).unwrap_or_default() {
+            if let Some(life) = self.life(&who) {
+                life.step(at, stage, words);
+            }
+        }
     }
 
     /// The newest life that is about that topic.

@@ -211,16 +211,25 @@ pub(super) fn answer(ledger: &Ledger, conn: ConnId, tag: Tag, response: &Respons
             }
             words.join(", ")
         }
-        (Response::Fetch(answer), Some(Asked::Fetch(key, ..))) => {
-            let parts = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        (Response::Fetch(answer), _) if answer.error_code != 0 => {
+            scene.failed = true;
+            format!("fetch: error {}", answer.error_code)
+        }
+        (Response::Fetch(answer), _) => {
+            let parts = answer.topics.iter().flat_map(|topic| {
+                topic
+                    .partitions
+                    .iter()
+                    .map(|part| (PartitionKey { topic: topic.id, index: part.index }, part))
+            });
             let mut words = Vec::new();
-            for part in parts {
+            for (key, part) in parts {
                 let bytes = part.records.concat();
                 let batches = batch::split(&bytes).unwrap_or_default();
                 for (header, records) in &batches {
                     let op = batch::op_of(records);
                     scene.ops.extend(op);
-                    scene.places.push(place(ledger, *key, header.base_offset.0, op));
+                    scene.places.push(place(ledger, key, header.base_offset.0, op));
                 }
                 scene.failed |= part.error_code != 0;
                 let error =
@@ -228,7 +237,7 @@ pub(super) fn answer(ledger: &Ledger, conn: ConnId, tag: Tag, response: &Respons
                 let count = batches.len();
                 words.push(format!("{count} batches, the partition ends at {}{error}", part.high_watermark));
             }
-            words.join("; ")
+            if words.is_empty() { String::from("nothing has changed") } else { words.join("; ") }
         }
         (response, _) => brief(response),
     };
