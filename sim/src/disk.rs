@@ -25,7 +25,7 @@ use evenkeel_core::port::{Disk, DiskError, DiskErrorKind, FileEntry, FileName};
 pub use crash::Loss;
 pub use faults::Faults;
 pub use fingerprint::Fingerprint;
-pub use media::MediaFault;
+pub use media::{MediaFault, blocks};
 pub use units::{Fate, Unit};
 
 use crate::{

@@ -315,6 +315,17 @@ pub fn fetch(
     max_wait_ms: i32,
     min_bytes: i32,
 ) -> FetchRequest {
+    FetchRequest::default()
+        .with_max_wait_ms(max_wait_ms)
+        .with_min_bytes(min_bytes)
+        .with_max_bytes(max_bytes)
+        .with_session_epoch(-1)
+        .with_topics(vec![fetch_topic(key, from, partition_max_bytes)])
+}
+
+/// One partition, as a fetch asks for it.
+#[must_use]
+pub fn fetch_topic(key: PartitionKey, from: i64, partition_max_bytes: i32) -> FetchTopic {
     let partition = FetchPartition::default()
         .with_partition(key.index)
         .with_current_leader_epoch(-1)
@@ -322,13 +333,5 @@ pub fn fetch(
         .with_last_fetched_epoch(-1)
         .with_log_start_offset(-1)
         .with_partition_max_bytes(partition_max_bytes);
-    let topic = FetchTopic::default()
-        .with_topic_id(uuid::Uuid::from_bytes(key.topic.0))
-        .with_partitions(vec![partition]);
-    FetchRequest::default()
-        .with_max_wait_ms(max_wait_ms)
-        .with_min_bytes(min_bytes)
-        .with_max_bytes(max_bytes)
-        .with_session_epoch(-1)
-        .with_topics(vec![topic])
+    FetchTopic::default().with_topic_id(uuid::Uuid::from_bytes(key.topic.0)).with_partitions(vec![partition])
 }

@@ -70,10 +70,9 @@ enum Happening {
     Full(bool),
 }
 
-/// Marks of what is done to the broker.
-pub const FAULTS: [&str; 12] = [
+/// Marks of what is done to the broker. A client that gives up waiting resets its connection, which counts.
+pub const FAULTS: [&str; 11] = [
     "another size of segments",
-    "client gave up waiting",
     "connection reset",
     "crash",
     "crash in recovery",
@@ -160,8 +159,6 @@ pub struct World {
     lies: Dice,
     /// What the disk once was.
     older: Vec<SimDisk>,
-    /// Until when something hangs, or stands still: nobody can be blamed for waiting.
-    slow_until: u64,
     first_segment_bytes: u32,
     source: Source,
     /// Times that the disk's faults were set: each has its own domain of choices.
@@ -208,7 +205,6 @@ impl World {
             weather: source.dice("weather"),
             lies: source.dice("lies"),
             older: Vec::new(),
-            slow_until: 0,
             first_segment_bytes: shape.config.segment_bytes,
             source,
             armed: 0,
@@ -271,7 +267,7 @@ impl World {
             self.plan_crash();
             if !self.winding_down && self.operations_left == 0 && self.plan.is_over() {
                 self.wind_down();
-                deadline = self.now.max(self.slow_until) + LIVENESS_MICROS;
+                deadline = self.now.max(self.ledger.slow_until) + LIVENESS_MICROS;
             }
             self.happen(incarnation, happening)?;
             self.sample_state();

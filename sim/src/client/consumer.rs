@@ -26,6 +26,28 @@ pub(super) struct Consumer {
     waits: bool,
 }
 
+/// How much a fetch wants, and how long it waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) max_bytes: i32,
+    pub(super) partition_max_bytes: i32,
+    pub(super) max_wait_ms: i32,
+    pub(super) min_bytes: i32,
+}
+
+impl Terms {
+    /// `content`: thousandths that are content with a single byte.
+    pub(super) fn draw(dice: &mut Dice, content: u64) -> Terms {
+        let small = |drawn: u64| i32::try_from(drawn).expect("small");
+        let max_bytes = small(dice.magnitude(1, 1 << 17));
+        let partition_max_bytes = small(dice.magnitude(1, 1 << 17));
+        // Some wait long, so that a wake-up that does not come is noticed.
+        let wait_ms = if dice.chance(100) { dice.between(2000, 5000) } else { dice.magnitude(1, 300) - 1 };
+        let min_bytes = if dice.chance(content) { 1 } else { small(dice.magnitude(1, 20_000)) };
+        Terms { max_bytes, partition_max_bytes, max_wait_ms: small(wait_ms), min_bytes }
+    }
+}
+
 impl Consumer {
     pub(super) fn act(&mut self, desk: &mut Desk<'_>, dice: &mut Dice, outbox: &mut Vec<Outgoing>) {
         if self.waits || *desk.operations_left == 0 {
@@ -65,13 +87,7 @@ impl Consumer {
         } else {
             position
         };
-        let bytes = |dice: &mut Dice| i32::try_from(dice.magnitude(1, 1 << 17)).expect("small");
-        let (max_bytes, partition_max_bytes) = (bytes(dice), bytes(dice));
-        // Some wait long, so that a wake-up that does not come is noticed.
-        let wait_ms = if dice.chance(100) { dice.between(2000, 5000) } else { dice.magnitude(1, 300) - 1 };
-        let max_wait_ms = i32::try_from(wait_ms).expect("small");
-        let min_bytes =
-            if dice.chance(500) { 1 } else { i32::try_from(dice.magnitude(1, 20_000)).expect("small") };
+        let Terms { max_bytes, partition_max_bytes, max_wait_ms, min_bytes } = Terms::draw(dice, 500);
         let request = probe::fetch(*key, from, max_bytes, partition_max_bytes, max_wait_ms, min_bytes);
         outbox.push(Outgoing {
             version: 13,

@@ -4,16 +4,14 @@
 use std::collections::BTreeMap;
 
 use evenkeel_core::port::{FetchAnswer, Request, Response};
-use kafka_protocol::messages::{
-    FetchRequest,
-    fetch_request::{FetchPartition, FetchTopic, ForgottenTopic},
-};
+use kafka_protocol::messages::{FetchRequest, fetch_request::ForgottenTopic};
 
 use crate::{
     batch,
-    client::{Desk, Outgoing},
+    client::{Desk, Outgoing, consumer::Terms},
     dice::Dice,
     ledger::{Asked, Followed, PartitionKey},
+    probe,
 };
 
 /// Partitions that it follows at a time, at most.
@@ -51,12 +49,7 @@ impl Follower {
             return;
         }
         self.waits = true;
-        let bytes = |dice: &mut Dice| i32::try_from(dice.magnitude(1, 1 << 17)).expect("small");
-        let (max_bytes, partition_max_bytes) = (bytes(dice), bytes(dice));
-        let wait_ms = if dice.chance(100) { dice.between(2000, 5000) } else { dice.magnitude(1, 300) - 1 };
-        let min_bytes =
-            if dice.chance(700) { 1 } else { i32::try_from(dice.magnitude(1, 20_000)).expect("small") };
-
+        let terms = Terms::draw(dice, 700);
         let (id, epoch) = self.session.unwrap_or((0, 0));
         if epoch == 0 {
             self.told.clear();
@@ -69,13 +62,16 @@ impl Follower {
             .filter(|(key, from)| self.told.get(key) != Some(from))
             .collect();
         let request = FetchRequest::default()
-            .with_max_wait_ms(i32::try_from(wait_ms).expect("small"))
-            .with_min_bytes(min_bytes)
-            .with_max_bytes(max_bytes)
+            .with_max_wait_ms(terms.max_wait_ms)
+            .with_min_bytes(terms.min_bytes)
+            .with_max_bytes(terms.max_bytes)
             .with_session_id(id)
             .with_session_epoch(epoch)
             .with_topics(
-                changed.into_iter().map(|(key, from)| topic(key, from, partition_max_bytes)).collect(),
+                changed
+                    .into_iter()
+                    .map(|(key, from)| probe::fetch_topic(key, from, terms.partition_max_bytes))
+                    .collect(),
             )
             .with_forgotten_topics_data(gone.into_iter().map(forgotten).collect());
         let known = |key: &PartitionKey| desk.ledger.high_watermark(*key);
@@ -84,7 +80,7 @@ impl Follower {
         outbox.push(Outgoing {
             version: 13,
             request: Request::Fetch(request),
-            asked: Asked::Follow(Followed { parts, whole: epoch == 0, min_bytes }),
+            asked: Asked::Follow(Followed { parts, whole: epoch == 0, min_bytes: terms.min_bytes }),
             silent: false,
         });
     }
@@ -122,17 +118,6 @@ impl Follower {
         }
         self.waits = false;
     }
-}
-
-fn topic(key: PartitionKey, from: i64, partition_max_bytes: i32) -> FetchTopic {
-    let partition = FetchPartition::default()
-        .with_partition(key.index)
-        .with_current_leader_epoch(-1)
-        .with_fetch_offset(from)
-        .with_last_fetched_epoch(-1)
-        .with_log_start_offset(-1)
-        .with_partition_max_bytes(partition_max_bytes);
-    FetchTopic::default().with_topic_id(uuid::Uuid::from_bytes(key.topic.0)).with_partitions(vec![partition])
 }
 
 fn forgotten(key: PartitionKey) -> ForgottenTopic {

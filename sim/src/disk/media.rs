@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use evenkeel_core::port::FileName;
+use evenkeel_core::{limits::BLOCK_BYTES, port::FileName};
 
 use crate::{
     dice::Dice,
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Bytes of a block, the unit of the log.
-const BLOCK: usize = 4096;
+const BLOCK: usize = BLOCK_BYTES as usize;
 
 /// One fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,32 +97,24 @@ impl MediaFault {
                 true
             }
             MediaFault::ZeroSector(name, sector) => {
-                let position = sector * SECTOR_BYTES as u64;
-                let Some(file) = directory.file_mut(name).filter(|file| position < file.len()) else {
-                    return false;
-                };
-                let count = usize::try_from(file.len() - position)
-                    .map_or(SECTOR_BYTES, |rest| rest.min(SECTOR_BYTES));
-                let mut bytes = [0; SECTOR_BYTES];
-                file.read(position, &mut bytes[..count]);
-                file.overwrite(position, &[0; SECTOR_BYTES][..count]);
-                bytes != [0; SECTOR_BYTES]
+                let Some(file) = directory.file_mut(name) else { return false };
+                replace(file, sector * SECTOR_BYTES as u64, &[0; SECTOR_BYTES])
             }
             MediaFault::LoseBlocks(name, first, count) => {
                 let Some(file) = directory.file_mut(name) else { return false };
-                (first..first + count)
-                    .map(|block| replace(file, block, &[0; BLOCK]))
-                    .filter(|changed| *changed)
-                    .count()
-                    > 0
+                let mut changed = false;
+                for block in first..first + count {
+                    changed |= replace(file, block * BLOCK as u64, &[0; BLOCK]);
+                }
+                changed
             }
             MediaFault::Misdirect { from, to } => {
                 let mut bytes = [0; BLOCK];
                 let Some(source) = directory.file_mut(from.0) else { return false };
                 source.read(from.1 * BLOCK as u64, &mut bytes);
-                replace(source, from.1, &[0; BLOCK]);
+                replace(source, from.1 * BLOCK as u64, &[0; BLOCK]);
                 let Some(target) = directory.file_mut(to.0) else { return false };
-                replace(target, to.1, &bytes)
+                replace(target, to.1 * BLOCK as u64, &bytes)
             }
             MediaFault::Shorten(name, len) => {
                 let Some(file) = directory.file_mut(name).filter(|file| len < file.len()) else {
@@ -135,12 +127,18 @@ impl MediaFault {
     }
 }
 
-/// Puts other bytes into a block of a file, as far as the file reaches. False if they were there before.
-fn replace(file: &mut File, block: u64, bytes: &[u8; BLOCK]) -> bool {
-    let position = block * BLOCK as u64;
-    let len = usize::try_from(file.len().saturating_sub(position)).map_or(BLOCK, |rest| rest.min(BLOCK));
-    let mut before = [0; BLOCK];
-    file.read(position, &mut before[..len]);
-    file.overwrite(position, &bytes[..len]);
-    before[..len] != bytes[..len]
+/// Blocks of a file with so many bytes, at least one.
+#[must_use]
+pub fn blocks(len: u64) -> u64 {
+    (len / BLOCK as u64).max(1)
+}
+
+/// Puts other bytes into a file, as far as it reaches. False if they were there before.
+fn replace(file: &mut File, position: u64, bytes: &[u8]) -> bool {
+    let rest = file.len().saturating_sub(position);
+    let bytes = &bytes[..usize::try_from(rest).map_or(bytes.len(), |rest| rest.min(bytes.len()))];
+    let mut before = vec![0; bytes.len()];
+    file.read(position, &mut before);
+    file.overwrite(position, bytes);
+    before != bytes
 }

@@ -160,13 +160,14 @@ impl Ledger {
         let Some(part) = answer.topics.first().and_then(|topic| topic.partitions.first()) else {
             return broken("wrong-answer", "a fetch answer without the partition");
         };
+        self.read(key, from, known, part)?;
         if part.records.is_empty() && part.error_code == error_code::NONE && part.high_watermark > from {
             return broken(
                 "poll-skip",
                 format!("{key:?} from {from}: nothing, and the high watermark is {}", part.high_watermark),
             );
         }
-        self.read(key, from, known, part)
+        Ok(())
     }
 
     /// What a fetch says of one partition.

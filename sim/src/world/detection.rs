@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use evenkeel_core::{
-    limits::BLOCK_BYTES,
     log::{
         Refusal, ScanOrder, entry::Entry, group::GroupKind, scan, scan::ScannedRecord, segment::SegmentFront,
     },
@@ -14,7 +13,7 @@ use evenkeel_core::{
 
 use crate::{
     batch,
-    disk::{MediaFault, SimDisk},
+    disk::{MediaFault, SimDisk, blocks},
     ledger::{Ledger, OpNumber},
     probe::{Ended, Probe},
     violation::{Verdict, broken},
@@ -71,10 +70,7 @@ impl World {
             }
             let (other, entry) =
                 (segments[self.oracle.index(segments.len())], segments[self.oracle.index(segments.len())]);
-            let mut block = |entry: &FileEntry| {
-                let reach = (entry.len / u64::from(BLOCK_BYTES)).max(1);
-                (entry.file, self.oracle.magnitude(1, reach) - 1)
-            };
+            let mut block = |entry: &FileEntry| (entry.file, self.oracle.magnitude(1, blocks(entry.len)) - 1);
             // Later writes land on what earlier ones left, never the other way round.
             let (one, two) = (block(&other), block(&entry));
             return MediaFault::Misdirect { from: one.max(two), to: one.min(two) };

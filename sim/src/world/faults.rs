@@ -110,8 +110,7 @@ impl World {
     }
 
     fn slow(&mut self, until: u64) {
-        self.slow_until = self.slow_until.max(until);
-        self.ledger.slow_until = self.slow_until;
+        self.ledger.slow_until = self.ledger.slow_until.max(until);
     }
 
     /// Has the time for the next crash come?

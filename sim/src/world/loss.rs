@@ -136,7 +136,7 @@ fn check_prefix(ledger: &Ledger, reading: &Reading, key: PartitionKey) -> Verdic
     let (Some(found), Some(book)) = (reading.partitions.get(&key), ledger.partitions.get(&key)) else {
         return Ok(());
     };
-    check_true(ledger, reading, key)?;
+    check_true(ledger, reading, key).map_err(|violation| violation.when("after an accepted loss "))?;
     if found.high_watermark < book.high_watermark {
         return broken(
             "nonmonotonic",

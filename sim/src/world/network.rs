@@ -36,7 +36,7 @@ impl World {
         if self.clients[client].is_impatient(self.now) {
             self.mark("client gave up waiting");
             // What was accepted just before the disk failed to give a segment waits for one, and with it every answer that saw it.
-            let hung = self.now.saturating_sub(self.slow_until) <= PATIENCE_MICROS;
+            let hung = self.now.saturating_sub(self.ledger.slow_until) <= PATIENCE_MICROS;
             if !self.shape.disk_fails() && !hung {
                 // Its connection stands, so the same process has served all the while.
                 return broken(

@@ -3,13 +3,13 @@
 //! broker serves on such a disk, at once or once its operator has given up what it named, is what was written, up to some place.
 
 use evenkeel_core::{
-    limits::BLOCK_BYTES,
     log::Refusal,
     port::{Disk, Fault, FileEntry},
 };
 
 use crate::{
-    disk::{MediaFault, SimDisk},
+    dice::Dice,
+    disk::{MediaFault, SimDisk, blocks},
     probe::{Ended, Probe},
     violation::{Verdict, broken},
     world::{World, loss},
@@ -42,11 +42,11 @@ impl World {
         if told.is_empty() {
             return Ok(());
         }
+        let told = told.join("; ");
         self.mark("over budget");
-        self.exhibit(&format!("what if all of this had happened: {}?", told.join("; ")));
+        self.exhibit(&format!("what if all of this had happened: {told}?"));
         self.exhibit_disk(&image);
-        self.check_no_untruth(image)
-            .map_err(|violation| violation.when(&format!("{}: ", told.join("; "))))?;
+        self.check_no_untruth(image).map_err(|violation| violation.when(&format!("{told}: ")))?;
         self.satisfied();
         Ok(())
     }
@@ -77,10 +77,10 @@ impl World {
 
     fn another_fault(&mut self, image: &SimDisk, files: &[FileEntry]) -> (bool, String) {
         let dice = &mut self.lies;
-        let some = |dice: &mut crate::dice::Dice| files[dice.index(files.len())];
+        let some = |dice: &mut Dice| files[dice.index(files.len())];
         let hit = some(dice);
-        let block = |dice: &mut crate::dice::Dice, entry: FileEntry| {
-            let reach = (entry.len / u64::from(BLOCK_BYTES)).max(1);
+        let block = |dice: &mut Dice, entry: FileEntry| {
+            let reach = blocks(entry.len);
             if dice.chance(700) { dice.magnitude(1, reach) - 1 } else { dice.below(reach) }
         };
         let fault = match dice.below(4) {
