@@ -8,6 +8,7 @@ mod answers;
 mod cache;
 mod checkpoints;
 mod fetch;
+mod groups;
 mod lookup;
 mod produce;
 mod publish;
@@ -17,9 +18,12 @@ use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec}
 use bytes::Bytes;
 
 use crate::{
-    broker::{answers::Answers, cache::Cache, checkpoints::Checkpoints, fetch::Fetches, lookup::Lookups},
+    broker::{
+        answers::Answers, cache::Cache, checkpoints::Checkpoints, fetch::Fetches, groups::Groups,
+        lookup::Lookups,
+    },
     config::Config,
-    limits::PRODUCER_EXPIRY_INTERVAL,
+    limits::{OFFSET_EXPIRY_INTERVAL, PRODUCER_EXPIRY_INTERVAL},
     log::{
         entry::Entry,
         recovery::{Outcome, Recovered, Recovery},
@@ -59,6 +63,7 @@ struct Live {
     cache: Cache,
     fetches: Fetches,
     lookups: Lookups,
+    groups: Groups,
     checkpoints: Checkpoints,
     /// Next id of the reserved block; `None`: nothing reserved by this start yet.
     producer_ids_next: Option<ProducerId>,
@@ -192,7 +197,10 @@ impl Live {
     fn new(config: Config, recovered: Recovered, turn: &mut Turn<'_>) -> Live {
         let Recovered { state, log, cluster_id, checkpoints } = recovered;
         turn.at(turn.now.mono.after(PRODUCER_EXPIRY_INTERVAL), Timer::ProducerExpiry);
+        turn.at(turn.now.mono.after(OFFSET_EXPIRY_INTERVAL), Timer::OffsetExpiry);
+        let groups = Groups::new(&state, turn);
         Live {
+            groups,
             cluster_id,
             answers: Answers::default(),
             cache: Cache::new(config.cache_bytes),
@@ -225,6 +233,7 @@ impl Live {
             Request::DescribeCluster(request) => self.describe_cluster(asker, &request, turn),
             Request::OffsetForLeaderEpoch(request) => self.offset_for_leader_epoch(asker, request, turn),
             Request::InitProducerId(request) => self.init_producer_id(asker, &request, turn),
+            Request::Group(request) => self.group(asker, request, turn),
         }
     }
 
@@ -275,6 +284,8 @@ impl Live {
             Timer::Spare => self.log.retry_prepare(),
             Timer::Fetch(job) => self.fetches.timed_out(job),
             Timer::ProducerExpiry => self.expire_producers(turn),
+            Timer::Group(group) => self.group_due(group, turn),
+            Timer::OffsetExpiry => self.expire_offsets(turn),
         }
     }
 
@@ -289,6 +300,7 @@ impl Live {
             )));
             mark(Mark::StopAsked);
             self.fetches.wake_all();
+            self.release_groups(turn);
         }
     }
 

@@ -28,6 +28,16 @@ pub struct Config {
     pub cache_bytes: u64,
     /// Idle time after which a producer's duplicate detection state goes (`producer.id.expiration.ms`).
     pub producer_expiry: Duration,
+    /// How long the first members of a group are waited for (`group.initial.rebalance.delay.ms`).
+    pub group_initial_rebalance_delay: Duration,
+    /// Shortest session timeout a member may ask for (`group.min.session.timeout.ms`).
+    pub group_session_timeout_min: Duration,
+    /// Longest session timeout a member may ask for (`group.max.session.timeout.ms`).
+    pub group_session_timeout_max: Duration,
+    /// Most members of a group (`group.max.size`).
+    pub group_members_max: usize,
+    /// How long committed offsets of a group without members are kept (`offsets.retention.minutes`).
+    pub offsets_retention: Duration,
     /// Start although acknowledged data from this LSN on is damaged or missing, and give it up.
     pub accept_loss_from: Option<Lsn>,
 }
@@ -45,6 +55,11 @@ impl Default for Config {
             segment_bytes: limits::SEGMENT_BYTES,
             cache_bytes: 64 << 20,
             producer_expiry: Duration::from_secs(86_400),
+            group_initial_rebalance_delay: Duration::from_secs(3),
+            group_session_timeout_min: Duration::from_secs(6),
+            group_session_timeout_max: Duration::from_secs(1800),
+            group_members_max: 1000,
+            offsets_retention: Duration::from_secs(7 * 86_400),
             accept_loss_from: None,
         }
     }

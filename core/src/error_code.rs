@@ -30,6 +30,20 @@ pub const INVALID_RECORD: i16 = 87;
 pub const UNKNOWN_TOPIC_ID: i16 = 100;
 pub const MISMATCHED_ENDPOINT_TYPE: i16 = 114;
 pub const UNSUPPORTED_ENDPOINT_TYPE: i16 = 115;
+pub const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
+pub const OFFSET_METADATA_TOO_LARGE: i16 = 12;
+pub const ILLEGAL_GENERATION: i16 = 22;
+pub const INCONSISTENT_GROUP_PROTOCOL: i16 = 23;
+pub const INVALID_GROUP_ID: i16 = 24;
+pub const UNKNOWN_MEMBER_ID: i16 = 25;
+pub const INVALID_SESSION_TIMEOUT: i16 = 26;
+pub const REBALANCE_IN_PROGRESS: i16 = 27;
+pub const NON_EMPTY_GROUP: i16 = 68;
+pub const GROUP_ID_NOT_FOUND: i16 = 69;
+pub const MEMBER_ID_REQUIRED: i16 = 79;
+pub const GROUP_MAX_SIZE_REACHED: i16 = 81;
+pub const FENCED_INSTANCE_ID: i16 = 82;
+pub const GROUP_SUBSCRIBED_TO_TOPIC: i16 = 86;
 
 #[cfg(test)]
 mod tests {
@@ -68,6 +82,20 @@ mod tests {
             (UNKNOWN_TOPIC_ID, ResponseError::UnknownTopicId),
             (MISMATCHED_ENDPOINT_TYPE, ResponseError::MismatchedEndpointType),
             (UNSUPPORTED_ENDPOINT_TYPE, ResponseError::UnsupportedEndpointType),
+            (COORDINATOR_LOAD_IN_PROGRESS, ResponseError::CoordinatorLoadInProgress),
+            (OFFSET_METADATA_TOO_LARGE, ResponseError::OffsetMetadataTooLarge),
+            (ILLEGAL_GENERATION, ResponseError::IllegalGeneration),
+            (INCONSISTENT_GROUP_PROTOCOL, ResponseError::InconsistentGroupProtocol),
+            (INVALID_GROUP_ID, ResponseError::InvalidGroupId),
+            (UNKNOWN_MEMBER_ID, ResponseError::UnknownMemberId),
+            (INVALID_SESSION_TIMEOUT, ResponseError::InvalidSessionTimeout),
+            (REBALANCE_IN_PROGRESS, ResponseError::RebalanceInProgress),
+            (NON_EMPTY_GROUP, ResponseError::NonEmptyGroup),
+            (GROUP_ID_NOT_FOUND, ResponseError::GroupIdNotFound),
+            (MEMBER_ID_REQUIRED, ResponseError::MemberIdRequired),
+            (GROUP_MAX_SIZE_REACHED, ResponseError::GroupMaxSizeReached),
+            (FENCED_INSTANCE_ID, ResponseError::FencedInstanceId),
+            (GROUP_SUBSCRIBED_TO_TOPIC, ResponseError::GroupSubscribedToTopic),
         ];
         for (code, named) in codes {
             assert_eq!(ResponseError::try_from_code(code), Some(named), "{code}");

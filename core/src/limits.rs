@@ -58,6 +58,24 @@ pub const REQUESTS_IN_FLIGHT_MAX: usize = 64;
 pub const ARRAY_ELEMENTS_MAX: usize = 1_000_000;
 /// Most tagged fields in one structure of a request.
 pub const TAGGED_FIELDS_MAX: usize = 10_000;
+/// Longest group id, member id and group instance id, in bytes.
+pub const GROUP_ID_BYTES_MAX: usize = 1024;
+/// Longest client id that is shown with a member; a longer one is cut.
+pub const CLIENT_ID_BYTES_MAX: usize = 256;
+/// Longest name of an assignor or of a protocol type.
+pub const GROUP_PROTOCOL_BYTES_MAX: usize = 256;
+/// Largest subscription of a member for one assignor, and largest assignment of a member.
+pub const GROUP_METADATA_BYTES_MAX: usize = 56 << 10;
+/// Most bytes of subscriptions for all assignors that a member names.
+pub const GROUP_PROTOCOLS_BYTES_MAX: usize = 256 << 10;
+/// Most groups.
+pub const GROUPS_MAX: usize = 100_000;
+/// Longest text beside a committed offset, Kafka's `offset.metadata.max.bytes`.
+pub const OFFSET_METADATA_BYTES_MAX: usize = 4096;
+/// Bytes of committed offsets after which another log record begins.
+pub const OFFSETS_RECORD_BYTES: usize = 48 << 10;
+/// Time between two looks for committed offsets to expire.
+pub const OFFSET_EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
 /// Offsets skipped in each partition after an accepted loss, and producer ids, so that none is given out twice.
 pub const LOSS_SKIP_OFFSETS: i64 = 1_000_000;
 /// Producers of which is remembered that they could not begin in a partition.
@@ -72,3 +90,11 @@ const _: () = assert!(MESSAGE_BYTES_MAX + RECORD_HEAD_BYTES_MAX + 4 * BLOCK_BYTE
 const _: () = assert!(GROUP_BYTES_MAX + 3 * BLOCK_BYTES <= SEGMENT_BYTES);
 const _: () = assert!(MESSAGE_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(FETCH_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(
+    GROUP_METADATA_BYTES_MAX + 4 * GROUP_ID_BYTES_MAX + CLIENT_ID_BYTES_MAX + 1024
+        < RECORD_HEAD_BYTES_MAX as usize
+);
+const _: () = assert!(
+    OFFSETS_RECORD_BYTES + OFFSET_METADATA_BYTES_MAX + GROUP_ID_BYTES_MAX + 1024
+        < RECORD_HEAD_BYTES_MAX as usize
+);

@@ -12,8 +12,9 @@ mod notice;
 use alloc::boxed::Box;
 
 pub use client::{
-    ClientEvent, FetchAnswer, FetchedPartition, FetchedTopic, FoundOffset, ListOffsetsAnswer,
-    ListedPartition, ListedTopic, ProduceIntake, ProducePartition, ProduceTopic, Request, Response,
+    ClientEvent, FetchAnswer, FetchedPartition, FetchedTopic, FoundOffset, GroupRequest, GroupResponse,
+    JoinIntake, ListOffsetsAnswer, ListedPartition, ListedTopic, ProduceIntake, ProducePartition,
+    ProduceTopic, Request, Response,
 };
 pub use disk::{
     BatchAt, Disk, DiskError, DiskErrorKind, DiskReply, DiskRequest, DiskResult, DiskStep, FileEntry,

@@ -3,16 +3,20 @@
 //! `apply` is the one way to change it, in log order: when serving, when recovering, and on a standby.
 
 pub mod checkpoint;
+pub mod group;
 pub mod topic;
 
 use alloc::{boxed::Box, collections::BTreeMap, string::String};
 
 use crate::{
-    log::entry::{Entry, TopicCreated},
+    log::entry::{Entry, GroupEntry, TopicCreated},
     marks::{Mark, mark},
     partition::Partition,
     planted::{Planted, planted},
-    state::topic::{Topic, TopicConfig},
+    state::{
+        group::Group,
+        topic::{Topic, TopicConfig},
+    },
     units::{Epoch, Lsn, Offset, PartitionId, ProducerId, SegmentSequence, TopicId},
 };
 
@@ -34,6 +38,9 @@ pub struct State {
     partitions: BTreeMap<PartitionId, Box<Partition>>,
     /// Numbers below were given out, to partitions that may be gone.
     partitions_upto: PartitionId,
+    groups: BTreeMap<String, Group>,
+    /// LSN behind the newest entry that made a group or took one away.
+    pub groups_known: Lsn,
 }
 
 impl State {
@@ -77,6 +84,27 @@ impl State {
                     partition.producers.expire(*before);
                 }
             }
+            Entry::Group(change) => {
+                if !self.groups.contains_key(&change.group) {
+                    self.groups_known = lsn.plus(1);
+                    self.groups.insert(change.group.clone(), Group::default());
+                }
+                let group = self.groups.get_mut(&change.group).expect("it was just put there");
+                if !group.apply(lsn, &change.what) {
+                    self.groups_known = lsn.plus(1);
+                    self.groups.remove(&change.group);
+                }
+                // Only in replay can a partition be gone: the checkpoint that replay starts from may be newer.
+                if let Some(group) = self.groups.get_mut(&change.group)
+                    && let GroupEntry::Committed { offsets, .. } = &change.what
+                {
+                    for (partition, _) in offsets {
+                        if !self.partitions.contains_key(partition) {
+                            group.offsets.remove(partition);
+                        }
+                    }
+                }
+            }
             Entry::Trimmed { floor } => self.log_floor = (*floor).max(self.log_floor),
         }
     }
@@ -101,6 +129,9 @@ impl State {
         }
         for partition in topic.partition_ids() {
             self.partitions.remove(&partition);
+        }
+        for group in self.groups.values_mut() {
+            group.offsets.retain(|partition, _| self.partitions.contains_key(partition));
         }
     }
 
@@ -131,6 +162,23 @@ impl State {
     /// All partitions, by internal number.
     pub fn partitions_mut(&mut self) -> impl Iterator<Item = &mut Partition> {
         self.partitions.values_mut().map(|partition| &mut **partition)
+    }
+
+    /// A group by its id.
+    #[must_use]
+    pub fn group(&self, id: &str) -> Option<&Group> {
+        self.groups.get(id)
+    }
+
+    /// All groups, by id.
+    pub fn groups(&self) -> impl Iterator<Item = (&str, &Group)> {
+        self.groups.iter().map(|(id, group)| (id.as_str(), group))
+    }
+
+    /// Number of groups.
+    #[must_use]
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
     }
 
     /// Number of partitions that are not deleted.

@@ -62,6 +62,10 @@ pub enum Timer {
     Fetch(u64),
     /// Look for producers to expire.
     ProducerExpiry,
+    /// A group has something to do at a time.
+    Group(u64),
+    /// Look for committed offsets to expire.
+    OffsetExpiry,
 }
 
 /// Pending operations, timers and the generator.

@@ -16,7 +16,7 @@ mod header;
 mod intake;
 mod preflight;
 pub mod records;
-mod schema;
+pub mod schema;
 pub mod session;
 mod varint;
 

@@ -6,19 +6,15 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::{Buf, Bytes, BytesMut};
 use evenkeel_core::{
     limits::FETCH_WAIT_MAX,
-    port::{ProduceIntake, Request, Response},
+    port::{GroupRequest, ProduceIntake, Request, Response},
     units::{ConnId, Tag, TopicId},
     wire::{
-        api::{Api, SERVED, Served},
+        api::{SERVED, Served},
         session::Session,
     },
 };
 use kafka_protocol::{
-    messages::{
-        ApiVersionsResponse, CreateTopicsResponse, DeleteTopicsResponse, DescribeClusterResponse,
-        FetchResponse, FindCoordinatorResponse, InitProducerIdResponse, ListOffsetsResponse,
-        MetadataResponse, OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
-    },
+    messages::{ApiKey, ProduceRequest, ResponseKind},
     protocol::{Decodable, Encodable},
 };
 use uuid::Uuid;
@@ -90,6 +86,18 @@ fn says(request: &Request, body: &[u8], version: i16) -> bool {
         Request::DescribeCluster(request) => encodes(request, body, version),
         Request::OffsetForLeaderEpoch(request) => encodes(request, body, version),
         Request::InitProducerId(request) => encodes(request, body, version),
+        Request::Group(request) => match request {
+            GroupRequest::OffsetCommit(request) => encodes(request, body, version),
+            GroupRequest::OffsetFetch(request) => encodes(request, body, version),
+            GroupRequest::Join(intake) => encodes(&intake.request, body, version),
+            GroupRequest::Heartbeat(request) => encodes(request, body, version),
+            GroupRequest::Leave(request) => encodes(request, body, version),
+            GroupRequest::Sync(request) => encodes(request, body, version),
+            GroupRequest::Describe(request) => encodes(request, body, version),
+            GroupRequest::List(request) => encodes(request, body, version),
+            GroupRequest::Delete(request) => encodes(request, body, version),
+            GroupRequest::OffsetDelete(request) => encodes(request, body, version),
+        },
     }
 }
 
@@ -190,29 +198,15 @@ impl Dialogue {
             if served.has_flexible_response_header(version) {
                 assert_eq!(bytes.get_u8(), 0);
             }
-            decode(served.api, version, bytes);
+            decode(served, version, bytes);
         }
     }
 }
 
-fn decode(api: Api, version: i16, bytes: Bytes) {
-    fn whole<Message: Decodable>(mut bytes: Bytes, version: i16) {
-        let read = Message::decode(&mut bytes, version);
-        assert!(read.is_ok() && bytes.is_empty(), "an answer that no client can read: {:?}", read.err());
-    }
-    match api {
-        Api::Produce => whole::<ProduceResponse>(bytes, version),
-        Api::Fetch => whole::<FetchResponse>(bytes, version),
-        Api::ListOffsets => whole::<ListOffsetsResponse>(bytes, version),
-        Api::Metadata => whole::<MetadataResponse>(bytes, version),
-        Api::FindCoordinator => whole::<FindCoordinatorResponse>(bytes, version),
-        Api::ApiVersions => whole::<ApiVersionsResponse>(bytes, version),
-        Api::CreateTopics => whole::<CreateTopicsResponse>(bytes, version),
-        Api::DeleteTopics => whole::<DeleteTopicsResponse>(bytes, version),
-        Api::InitProducerId => whole::<InitProducerIdResponse>(bytes, version),
-        Api::OffsetForLeaderEpoch => whole::<OffsetForLeaderEpochResponse>(bytes, version),
-        Api::DescribeCluster => whole::<DescribeClusterResponse>(bytes, version),
-    }
+fn decode(served: &Served, version: i16, mut bytes: Bytes) {
+    let key = ApiKey::try_from(served.key).expect("a key of Kafka's");
+    let read = ResponseKind::decode(key, &mut bytes, version);
+    assert!(read.is_ok() && bytes.is_empty(), "an answer that no client can read: {:?}", read.err());
 }
 
 #[cfg(test)]

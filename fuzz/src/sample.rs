@@ -1,5 +1,7 @@
 //! Valid requests of every API in every version, with content as the fuzzer chooses.
 
+mod of_schema;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use evenkeel_core::wire::api::{Api, Served};
 use kafka_protocol::{
@@ -74,6 +76,7 @@ pub fn body(choices: &mut Choices<'_>, ids: &[Uuid], api: Api, version: i16) -> 
         Api::InitProducerId => encoded(&sample.init_producer_id(), version),
         Api::OffsetForLeaderEpoch => encoded(&sample.offset_for_leader_epoch(), version),
         Api::DescribeCluster => encoded(&sample.describe_cluster(), version),
+        Api::Group(_) => sample.of_schema(api),
     }
 }
 

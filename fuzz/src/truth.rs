@@ -105,7 +105,8 @@ impl Truth {
                 | Entry::TopicDeleted { .. }
                 | Entry::ProducerIdsReserved { .. }
                 | Entry::ProducersExpired { .. }
-                | Entry::Trimmed { .. } => None,
+                | Entry::Trimmed { .. }
+                | Entry::Group(_) => None,
             })
             .max()
             .unwrap_or_default()
@@ -133,7 +134,8 @@ impl Truth {
                 Entry::Started { .. }
                 | Entry::ProducerIdsReserved { .. }
                 | Entry::ProducersExpired { .. }
-                | Entry::Trimmed { .. } => {}
+                | Entry::Trimmed { .. }
+                | Entry::Group(_) => {}
             }
         }
         let ids = |first: PartitionId, count: u32| (first.0..first.0 + count).map(PartitionId);

@@ -102,7 +102,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let (id, mailbox) = driver.connect();
     let _gone = GoneOnPanic(Arc::clone(&driver), id);
     let reader = FrameReader::new(bounds.budget.clone(), bounds.progress);
-    let session = Session::new();
+    let session = Session::from_host(format!("/{}", peer.ip()));
     let memory = VecDeque::new();
     let mut connection = Connection {
         stream,

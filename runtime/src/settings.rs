@@ -102,6 +102,26 @@ pub struct Serve {
     #[arg(long, env = "EVENKEEL_PRODUCER_EXPIRY", default_value = "1d", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub producer_expiry: Duration,
 
+    /// Wait so long for more members when a consumer group begins (group.initial.rebalance.delay.ms). 0s: not at all.
+    #[arg(long, env = "EVENKEEL_GROUP_INITIAL_REBALANCE_DELAY", default_value = "3s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub group_initial_rebalance_delay: Duration,
+
+    /// Shortest session timeout that a member of a group may ask for (group.min.session.timeout.ms).
+    #[arg(long, env = "EVENKEEL_GROUP_SESSION_TIMEOUT_MIN", default_value = "6s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub group_session_timeout_min: Duration,
+
+    /// Longest session timeout that a member of a group may ask for (group.max.session.timeout.ms).
+    #[arg(long, env = "EVENKEEL_GROUP_SESSION_TIMEOUT_MAX", default_value = "30m", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub group_session_timeout_max: Duration,
+
+    /// Most members of a consumer group (group.max.size).
+    #[arg(long, env = "EVENKEEL_GROUP_MEMBERS_MAX", default_value_t = 1000, value_name = "N")]
+    pub group_members_max: usize,
+
+    /// Keep committed offsets of a group without members for so long (offsets.retention.minutes).
+    #[arg(long, env = "EVENKEEL_OFFSETS_RETENTION", default_value = "7d", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub offsets_retention: Duration,
+
     /// Least important lines to print: off, error, warn, info, debug, trace.
     #[arg(long, env = "EVENKEEL_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     pub log_level: tracing_subscriber::filter::LevelFilter,
@@ -191,6 +211,11 @@ impl Serve {
             segment_bytes: bounded("--segment-bytes", self.segment_bytes)?,
             cache_bytes: self.cache_bytes.as_u64(),
             producer_expiry: self.producer_expiry,
+            group_initial_rebalance_delay: self.group_initial_rebalance_delay,
+            group_session_timeout_min: self.group_session_timeout_min,
+            group_session_timeout_max: self.group_session_timeout_max,
+            group_members_max: self.group_members_max,
+            offsets_retention: self.offsets_retention,
             accept_loss_from: self.accept_loss_from_lsn.map(Lsn),
         };
         config.check().map(|()| config)

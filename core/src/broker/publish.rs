@@ -39,7 +39,8 @@ impl Live {
                 | Entry::TopicDeleted { .. }
                 | Entry::ProducerIdsReserved { .. }
                 | Entry::ProducersExpired { .. }
-                | Entry::Trimmed { .. } => {}
+                | Entry::Trimmed { .. }
+                | Entry::Group(_) => {}
             }
         }
     }

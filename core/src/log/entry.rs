@@ -22,11 +22,15 @@
 //! | 5 | producer ids reserved | upto i64 |
 //! | 6 | producers expired | before i64 |
 //! | 7 | trimmed | floor u64 |
+//! | 32 | group changed | group id text, what u8, fields by it: see `entry/group.rs` |
 //!
 //! A type is never reused and its fields never change; a new meaning is a new type.
 
+mod group;
+
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
+pub use self::group::{CommittedOffset, GroupChange, GroupEntry, GroupMember};
 use crate::{
     codec::{Malformed, Put, Reader},
     planted::{Planted, planted},
@@ -75,6 +79,8 @@ pub enum Entry {
         /// First segment that must be there.
         floor: SegmentSequence,
     },
+    /// A consumer group changed.
+    Group(GroupChange),
 }
 
 /// What the log says of a batch; its records are the body.
@@ -112,6 +118,7 @@ const TOPIC_DELETED: u8 = 4;
 const PRODUCER_IDS_RESERVED: u8 = 5;
 const PRODUCERS_EXPIRED: u8 = 6;
 const TRIMMED: u8 = 7;
+const GROUP: u8 = 32;
 
 impl Append {
     /// Bytes of the whole batch: the body of its record.
@@ -133,7 +140,8 @@ impl Entry {
             | Entry::TopicDeleted { .. }
             | Entry::ProducerIdsReserved { .. }
             | Entry::ProducersExpired { .. }
-            | Entry::Trimmed { .. } => 0,
+            | Entry::Trimmed { .. }
+            | Entry::Group(_) => 0,
         }
     }
 
@@ -177,6 +185,10 @@ impl Entry {
             Entry::Trimmed { floor } => {
                 out.put_u64(floor.0);
                 TRIMMED
+            }
+            Entry::Group(change) => {
+                change.encode(out);
+                GROUP
             }
         };
         let head_len =
@@ -286,6 +298,7 @@ impl Head {
             }
             PRODUCERS_EXPIRED => Head::Whole(Entry::ProducersExpired { before: Timestamp(fields.i64()?) }),
             TRIMMED => Head::Whole(Entry::Trimmed { floor: SegmentSequence(fields.u64()?) }),
+            GROUP => Head::Whole(Entry::Group(GroupChange::decode(&mut fields)?)),
             _ => return Err(Malformed),
         };
         fields.finish()?;
@@ -329,4 +342,4 @@ impl AppendHead {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

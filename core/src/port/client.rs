@@ -1,6 +1,8 @@
 //! What sessions and the brain say to each other. Requests are decoded and their batches verified before they
 //! get here; answers are encoded, and bytes inside batches searched, after they left.
 
+mod groups;
+
 use alloc::{boxed::Box, vec::Vec};
 
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use kafka_protocol::messages::{
     ProduceResponse, TopicName, TransactionalId,
 };
 
+pub use self::groups::{GroupRequest, GroupResponse, JoinIntake};
 use crate::{
     units::{Offset, Tag, Timestamp, TopicId},
     wire::batch::{Batch, BatchRefusal},
@@ -47,6 +50,7 @@ pub enum Request {
     DescribeCluster(DescribeClusterRequest),
     OffsetForLeaderEpoch(OffsetForLeaderEpochRequest),
     InitProducerId(InitProducerIdRequest),
+    Group(GroupRequest),
 }
 
 /// An answer, encoded by the session in the version of its request.
@@ -65,6 +69,7 @@ pub enum Response {
     DescribeCluster(DescribeClusterResponse),
     OffsetForLeaderEpoch(OffsetForLeaderEpochResponse),
     InitProducerId(InitProducerIdResponse),
+    Group(GroupResponse),
 }
 
 /// A produce request with its batches parsed and verified.

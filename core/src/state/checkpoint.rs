@@ -4,13 +4,14 @@
 //! |---|---|---|
 //! | 0..8 | magic | `EKCKPT01` |
 //! | 8..12 | CRC-32C | of all bytes behind it |
-//! | 12..16 | format version | 1 |
+//! | 12..16 | format version | 2; version 1 has no groups |
 //! | 16..24 | LSN | every record below it is folded in |
 //! | 24..28 | epoch | |
 //! | 28..36 | producer ids upto | |
 //! | 36..44 | oldest segment needed | |
 //! | 44..48 | partitions ever created | |
 //! | .. | topics | u32 count, then each as in the log, followed by its partitions |
+//! | .. | groups | u32 count x (id text, fields as `state/group.rs` writes them) |
 //!
 //! | a partition | |
 //! |---|---|
@@ -29,13 +30,13 @@ use crate::{
         producers::{Producer, TakenBatch},
     },
     planted::{Planted, planted},
-    state::State,
+    state::{State, group::Group},
     units::{Epoch, Lsn, Offset, PartitionId, ProducerId, SegmentSequence, Timestamp},
 };
 
 const MAGIC: [u8; 8] = *b"EKCKPT01";
 /// The format that this code writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Why bytes are not a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,11 @@ pub fn encode(state: &State, lsn: Lsn) -> Vec<u8> {
             let partition = state.partition(id).expect("a topic's partitions exist as long as it does");
             encode_partition(partition, &mut out);
         }
+    }
+    out.put_u32(u32::try_from(state.group_count()).expect("groups are bounded"));
+    for (id, group) in state.groups() {
+        out.put_text(id);
+        group.encode(&mut out);
     }
     let crc = crc32c::crc32c(&out[12..]);
     out[8..12].copy_from_slice(&crc.to_le_bytes());
@@ -120,7 +126,7 @@ pub fn decode(bytes: &[u8]) -> Result<(State, Lsn), NotACheckpoint> {
         return Err(NotACheckpoint::Damaged);
     }
     let version = from.u32()?;
-    if version != FORMAT_VERSION {
+    if !(1..=FORMAT_VERSION).contains(&version) {
         return Err(NotACheckpoint::Newer(version));
     }
     let lsn = Lsn(from.u64()?);
@@ -128,6 +134,7 @@ pub fn decode(bytes: &[u8]) -> Result<(State, Lsn), NotACheckpoint> {
     state.producer_ids_upto = ProducerId(from.i64()?);
     state.producer_ids_known = lsn;
     state.catalog_known = lsn;
+    state.groups_known = lsn;
     state.log_floor = SegmentSequence(from.u64()?);
     let partitions_upto = PartitionId(from.u32()?);
     state.partitions_upto = partitions_upto;
@@ -147,6 +154,13 @@ pub fn decode(bytes: &[u8]) -> Result<(State, Lsn), NotACheckpoint> {
         for id in first..first + count {
             let partition = state.partition_mut(PartitionId(id)).ok_or(NotACheckpoint::Damaged)?;
             decode_partition(partition, &mut from)?;
+        }
+    }
+    if version > 1 {
+        for _ in 0..from.count(37)? {
+            let id = from.text()?;
+            let group = Group::decode(&mut from, lsn)?;
+            state.groups.insert(id, group);
         }
     }
     from.finish()?;

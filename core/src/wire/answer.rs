@@ -22,14 +22,14 @@ use kafka_protocol::{
 };
 
 use super::{
-    api::{Api, Served},
+    api::{Api, GroupApi, Served},
     batch::{BatchHeader, HEADER_BYTES},
     fetch,
     records::find_by_timestamp,
     session::Frame,
 };
 use crate::{
-    port::{FoundOffset, ListOffsetsAnswer, ListedPartition, Response},
+    port::{FoundOffset, GroupResponse, ListOffsetsAnswer, ListedPartition, Response},
     units::{Offset, Timestamp},
 };
 
@@ -87,6 +87,22 @@ pub(super) fn encode(response: Response, form: Form) -> Option<Frame> {
         Response::DescribeCluster(message) => Some(form.encode(&message)),
         Response::OffsetForLeaderEpoch(message) => Some(form.encode(&message)),
         Response::InitProducerId(message) => Some(form.encode(&message)),
+        Response::Group(response) => Some(group(&response, form)),
+    }
+}
+
+fn group(response: &GroupResponse, form: Form) -> Frame {
+    match response {
+        GroupResponse::Join(message) => form.encode(message),
+        GroupResponse::Sync(message) => form.encode(message),
+        GroupResponse::Heartbeat(message) => form.encode(message),
+        GroupResponse::Leave(message) => form.encode(message),
+        GroupResponse::Describe(message) => form.encode(message),
+        GroupResponse::List(message) => form.encode(message),
+        GroupResponse::Delete(message) => form.encode(message),
+        GroupResponse::OffsetCommit(message) => form.encode(message),
+        GroupResponse::OffsetFetch(message) => form.encode(message),
+        GroupResponse::OffsetDelete(message) => form.encode(message),
     }
 }
 
@@ -102,8 +118,24 @@ fn answers(response: &Response, api: Api) -> bool {
         Response::DescribeCluster(_) => Api::DescribeCluster,
         Response::OffsetForLeaderEpoch(_) => Api::OffsetForLeaderEpoch,
         Response::InitProducerId(_) => Api::InitProducerId,
+        Response::Group(response) => Api::Group(group_api(response)),
     };
     its == api
+}
+
+fn group_api(response: &GroupResponse) -> GroupApi {
+    match response {
+        GroupResponse::Join(_) => GroupApi::JoinGroup,
+        GroupResponse::Sync(_) => GroupApi::SyncGroup,
+        GroupResponse::Heartbeat(_) => GroupApi::Heartbeat,
+        GroupResponse::Leave(_) => GroupApi::LeaveGroup,
+        GroupResponse::Describe(_) => GroupApi::DescribeGroups,
+        GroupResponse::List(_) => GroupApi::ListGroups,
+        GroupResponse::Delete(_) => GroupApi::DeleteGroups,
+        GroupResponse::OffsetCommit(_) => GroupApi::OffsetCommit,
+        GroupResponse::OffsetFetch(_) => GroupApi::OffsetFetch,
+        GroupResponse::OffsetDelete(_) => GroupApi::OffsetDelete,
+    }
 }
 
 fn list_offsets(answer: ListOffsetsAnswer, version: i16) -> ListOffsetsResponse {

@@ -1,8 +1,10 @@
 //! The APIs that are served, in one table: it decides what is advertised, what is decoded and what closes a
 //! connection.
 
+use core::fmt;
+
 use self::Api::{
-    ApiVersions, CreateTopics, DeleteTopics, DescribeCluster, Fetch, FindCoordinator, InitProducerId,
+    ApiVersions, CreateTopics, DeleteTopics, DescribeCluster, Fetch, FindCoordinator, Group, InitProducerId,
     ListOffsets, Metadata, OffsetForLeaderEpoch, Produce,
 };
 
@@ -21,6 +23,35 @@ pub enum Api {
     InitProducerId,
     OffsetForLeaderEpoch,
     DescribeCluster,
+    Group(GroupApi),
+}
+
+/// An API of consumer groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant is the Kafka API of that name")]
+pub enum GroupApi {
+    OffsetCommit,
+    OffsetFetch,
+    JoinGroup,
+    Heartbeat,
+    LeaveGroup,
+    SyncGroup,
+    DescribeGroups,
+    ListGroups,
+    DeleteGroups,
+    OffsetDelete,
+}
+
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Group(api) => fmt::Debug::fmt(api, f),
+            Produce | Fetch | ListOffsets | Metadata | FindCoordinator | ApiVersions | CreateTopics
+            | DeleteTopics | InitProducerId | OffsetForLeaderEpoch | DescribeCluster => {
+                fmt::Debug::fmt(self, f)
+            }
+        }
+    }
 }
 
 /// How an API is served.
@@ -48,17 +79,27 @@ const fn served(api: Api, key: i16, min: i16, max: i16, flexible_from: i16) -> S
 ///
 /// Produce is advertised from version 0 although 0 to 2 close the connection: older librdkafka concludes from a
 /// larger minimum that the broker knows no compression and silently turns it off (KAFKA-18659).
-pub const SERVED: [Served; 11] = [
+pub const SERVED: [Served; 21] = [
     Served { advertised_min: 0, ..served(Produce, 0, 3, 13, 9) },
     served(Fetch, 1, 4, 18, 12),
     served(ListOffsets, 2, 1, 10, 6),
     served(Metadata, 3, 0, 13, 9),
+    served(Group(GroupApi::OffsetCommit), 8, 2, 9, 8),
+    served(Group(GroupApi::OffsetFetch), 9, 1, 9, 6),
     served(FindCoordinator, 10, 0, 6, 3),
+    served(Group(GroupApi::JoinGroup), 11, 0, 9, 6),
+    served(Group(GroupApi::Heartbeat), 12, 0, 4, 4),
+    served(Group(GroupApi::LeaveGroup), 13, 0, 5, 4),
+    served(Group(GroupApi::SyncGroup), 14, 0, 5, 4),
+    served(Group(GroupApi::DescribeGroups), 15, 0, 6, 5),
+    served(Group(GroupApi::ListGroups), 16, 0, 5, 3),
     served(ApiVersions, 18, 0, 4, 3),
     served(CreateTopics, 19, 2, 7, 5),
     served(DeleteTopics, 20, 1, 6, 4),
     served(InitProducerId, 22, 0, 5, 2),
     served(OffsetForLeaderEpoch, 23, 2, 4, 4),
+    served(Group(GroupApi::DeleteGroups), 42, 0, 2, 2),
+    served(Group(GroupApi::OffsetDelete), 47, 0, 0, i16::MAX),
     served(DescribeCluster, 60, 0, 2, 0),
 ];
 

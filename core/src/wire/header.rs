@@ -51,18 +51,19 @@ impl Preamble {
     }
 }
 
-/// Skips what a header holds behind its preamble: the client id and, in flexible versions, tagged fields.
-/// `None`: malformed.
-pub(super) fn skip_rest(bytes: &mut &[u8], flexible: bool) -> Option<()> {
+/// Takes what a header holds behind its preamble: the client id, empty if there is none, and, in flexible versions,
+/// tagged fields. `None`: malformed.
+pub(super) fn take_client_id<'a>(bytes: &mut &'a [u8], flexible: bool) -> Option<&'a [u8]> {
     let (len, rest) = bytes.split_first_chunk::<2>()?;
-    *bytes = match i16::from_be_bytes(*len) {
-        -1 => rest,
-        len => rest.get(usize::try_from(len).ok()?..)?,
+    let client_id = match i16::from_be_bytes(*len) {
+        -1 => &[],
+        len => rest.get(..usize::try_from(len).ok()?)?,
     };
+    *bytes = &rest[client_id.len()..];
     if flexible {
         preflight::skip_tagged_fields(bytes)?;
     }
-    Some(())
+    Some(client_id)
 }
 
 #[cfg(test)]

@@ -118,6 +118,10 @@ impl Walk<'_> {
         let err = |flaw| Malformed { field: field.name, flaw };
         match kind {
             Kind::Fixed(len) => self.skip(*len).map_err(err),
+            Kind::Struct(fields) if nullable => match self.presence().map_err(err)? {
+                true => self.fields(fields),
+                false => Ok(()),
+            },
             Kind::Struct(fields) => self.fields(fields),
             Kind::String | Kind::Bytes => match self.length(kind).map_err(err)? {
                 Some(len) => self.skip(len).map_err(err),
@@ -159,6 +163,13 @@ impl Walk<'_> {
             return Ok(None);
         }
         usize::try_from(length).map(Some).map_err(|_| Flaw::Integer)
+    }
+
+    /// The byte in front of a structure that may be null: -1 for null, anything above for one that follows.
+    fn presence(&mut self) -> Result<bool, Flaw> {
+        let (byte, rest) = self.rest.split_first().ok_or(Flaw::Short)?;
+        self.rest = rest;
+        Ok(byte.cast_signed() >= 0)
     }
 
     fn varint(&mut self) -> Result<u32, Flaw> {

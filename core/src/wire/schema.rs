@@ -2,6 +2,8 @@
 //! (`common/message/*.json` in the kafka-clients jar). Only what [`super::preflight`] needs: what a field is
 //! made of, in which versions it is there, and how large an array's element becomes once decoded.
 
+mod groups;
+
 use core::mem::size_of;
 
 use kafka_protocol::{
@@ -23,26 +25,34 @@ use crate::port::{ProducePartition, ProduceTopic};
 
 /// What a field is made of.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub enum Kind {
     /// Always that many bytes.
     Fixed(usize),
     /// UTF-8 behind an i16 length, or a compact one. The UTF-8 is left to the decoder.
     String,
     /// Bytes behind an i32 length, or a compact one.
     Bytes,
-    /// Fields one after the other, and tagged fields in flexible versions.
+    /// Fields one after the other, and tagged fields in flexible versions. Behind one byte where it may be null.
     Struct(Fields),
     /// Elements behind an i32 count, or a compact one; each takes `decoded` bytes of memory once decoded.
-    Array { element: &'static Kind, decoded: usize },
+    Array {
+        /// Each.
+        element: &'static Kind,
+        /// Bytes in memory.
+        decoded: usize,
+    },
 }
 
-pub(super) type Fields = &'static [Field];
+/// The fields of a message or of a part of it, in their order.
+pub type Fields = &'static [Field];
 
 /// One field of a message.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Field {
-    pub(super) name: &'static str,
-    pub(super) kind: Kind,
+pub struct Field {
+    /// Its name in the protocol, in our case style.
+    pub name: &'static str,
+    /// What it is made of.
+    pub kind: Kind,
     /// First version that has it.
     since: i16,
     /// Last version that has it.
@@ -50,15 +60,19 @@ pub(super) struct Field {
     /// First version in which it may be null.
     nullable_since: i16,
     /// Its number, for one that is found among the tagged fields.
-    pub(super) tag: Option<u32>,
+    pub tag: Option<u32>,
 }
 
 impl Field {
-    pub(super) fn is_in(&self, version: i16) -> bool {
+    /// Whether that version has it.
+    #[must_use]
+    pub fn is_in(&self, version: i16) -> bool {
         (self.since..=self.last).contains(&version)
     }
 
-    pub(super) fn is_nullable_in(&self, version: i16) -> bool {
+    /// Whether it may be null in that version.
+    #[must_use]
+    pub fn is_nullable_in(&self, version: i16) -> bool {
         version >= self.nullable_since
     }
 
@@ -111,12 +125,17 @@ const fn string(name: &'static str) -> Field {
     field(name, Kind::String)
 }
 
+const fn bytes(name: &'static str) -> Field {
+    field(name, Kind::Bytes)
+}
+
 const fn array<Decoded>(name: &'static str, element: &'static Kind) -> Field {
     field(name, Kind::Array { element, decoded: size_of::<Decoded>() })
 }
 
 /// The fields of an API's request.
-pub(super) fn request(api: Api) -> Fields {
+#[must_use]
+pub fn request(api: Api) -> Fields {
     match api {
         Api::Produce => PRODUCE,
         Api::Fetch => FETCH,
@@ -129,6 +148,7 @@ pub(super) fn request(api: Api) -> Fields {
         Api::InitProducerId => INIT_PRODUCER_ID,
         Api::OffsetForLeaderEpoch => OFFSET_FOR_LEADER_EPOCH,
         Api::DescribeCluster => DESCRIBE_CLUSTER,
+        Api::Group(api) => groups::request(api),
     }
 }
 
@@ -148,7 +168,7 @@ const PRODUCE_TOPIC: Kind = fields(&[
     uuid("topic_id").since(13),
     array::<(PartitionProduceData, ProducePartition)>("partition_data", &PRODUCE_PARTITION),
 ]);
-const PRODUCE_PARTITION: Kind = fields(&[int32("index"), field("records", Kind::Bytes).nullable()]);
+const PRODUCE_PARTITION: Kind = fields(&[int32("index"), bytes("records").nullable()]);
 
 const FETCH: Fields = &[
     string("cluster_id").nullable().since(12).tagged(0),

@@ -4,7 +4,7 @@
 //! early waits here. Tags count up from 0 on each connection, ApiVersions included, which is answered here.
 //! Pure: the runtime reads, writes, and holds back reading while [`Session::in_flight`] is at its limit.
 
-use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, string::String, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use kafka_protocol::{
 
 use super::{
     answer::{self, Form},
-    api::{Api, FEATURES, SERVED, Served},
+    api::{Api, FEATURES, GroupApi, SERVED, Served},
     header::{self, Preamble},
     intake,
     preflight::{self, Malformed},
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     error_code::{INVALID_REQUEST, NONE, UNSUPPORTED_VERSION},
-    port::{Request, Response},
+    port::{GroupRequest, JoinIntake, Request, Response},
     units::Tag,
 };
 
@@ -95,13 +95,13 @@ impl fmt::Display for CloseReason {
             CloseReason::Header => f.write_str("malformed request header"),
             CloseReason::UnknownApi { key } => write!(f, "api key {key} is not served"),
             CloseReason::UnsupportedVersion { api, version } => {
-                write!(f, "{api:?} version {version} is not served")
+                write!(f, "{api} version {version} is not served")
             }
             CloseReason::Malformed { api, version, malformed } => {
-                write!(f, "malformed {api:?} request, version {version}: {malformed}")
+                write!(f, "malformed {api} request, version {version}: {malformed}")
             }
             CloseReason::Undecodable { api, version } => {
-                write!(f, "undecodable {api:?} request, version {version}")
+                write!(f, "undecodable {api} request, version {version}")
             }
         }
     }
@@ -134,6 +134,8 @@ pub struct Session {
     first: u64,
     /// Requests in order, each until its answer has gone out.
     waiting: VecDeque<Waiting>,
+    /// Address of the client, as Kafka's tools show it.
+    client_host: String,
 }
 
 #[derive(Debug)]
@@ -157,6 +159,12 @@ impl Session {
         Session::default()
     }
 
+    /// A fresh connection of a client at this address, which members of groups are shown with.
+    #[must_use]
+    pub fn from_host(client_host: String) -> Session {
+        Session { client_host, ..Session::default() }
+    }
+
     /// Takes one complete frame without its length prefix. `None`: answered here; look at [`Session::next_frame`].
     ///
     /// # Errors
@@ -175,7 +183,7 @@ impl Session {
             return Err(CloseReason::UnsupportedVersion { api, version }.into());
         }
         let flexible = served.is_flexible(version);
-        header::skip_rest(&mut rest, flexible).ok_or(CloseReason::Header)?;
+        let client_id = header::take_client_id(&mut rest, flexible).ok_or(CloseReason::Header)?;
         let len = preflight::check(schema::request(api), version, flexible, rest)
             .map_err(|malformed| CloseReason::Malformed { api, version, malformed })?;
 
@@ -197,6 +205,7 @@ impl Session {
             Api::InitProducerId => Request::InitProducerId(decode(body, form)?),
             Api::OffsetForLeaderEpoch => Request::OffsetForLeaderEpoch(decode(body, form)?),
             Api::DescribeCluster => Request::DescribeCluster(decode(body, form)?),
+            Api::Group(api) => Request::Group(self.group(api, client_id, body, form)?),
         };
         let tag = self.enqueue(form, Answer::Awaited);
         Ok(Some(Inbound { tag, version, request: Box::new(request) }))
@@ -237,6 +246,31 @@ impl Session {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.waiting.len()
+    }
+
+    fn group(
+        &self,
+        api: GroupApi,
+        client_id: &[u8],
+        body: Bytes,
+        form: Form,
+    ) -> Result<GroupRequest, CloseReason> {
+        Ok(match api {
+            GroupApi::JoinGroup => {
+                let client_id = String::from_utf8_lossy(client_id).into_owned();
+                let client_host = self.client_host.clone();
+                GroupRequest::Join(JoinIntake { client_id, client_host, request: decode(body, form)? })
+            }
+            GroupApi::OffsetCommit => GroupRequest::OffsetCommit(decode(body, form)?),
+            GroupApi::OffsetFetch => GroupRequest::OffsetFetch(decode(body, form)?),
+            GroupApi::Heartbeat => GroupRequest::Heartbeat(decode(body, form)?),
+            GroupApi::LeaveGroup => GroupRequest::Leave(decode(body, form)?),
+            GroupApi::SyncGroup => GroupRequest::Sync(decode(body, form)?),
+            GroupApi::DescribeGroups => GroupRequest::Describe(decode(body, form)?),
+            GroupApi::ListGroups => GroupRequest::List(decode(body, form)?),
+            GroupApi::DeleteGroups => GroupRequest::Delete(decode(body, form)?),
+            GroupApi::OffsetDelete => GroupRequest::OffsetDelete(decode(body, form)?),
+        })
     }
 
     fn enqueue(&mut self, form: Form, answer: Answer) -> Tag {

@@ -2,6 +2,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test names the one answer it expects")]
 
 mod clients;
+mod groups;
 mod image;
 mod loss;
 mod recovery;

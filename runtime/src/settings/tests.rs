@@ -5,7 +5,7 @@ use clap::CommandFactory;
 use super::*;
 
 /// Another value than the default, for every flag that has one; and how to see that it took effect.
-const OTHER: [(&str, &str, &str); 18] = [
+const OTHER: [(&str, &str, &str); 23] = [
     ("EVENKEEL_LISTEN", "127.0.0.1:1234", "host: \"127.0.0.1\", port: 1234"),
     ("EVENKEEL_ADVERTISED_ADDR", "there:77", "host: \"there\", port: 77"),
     ("EVENKEEL_DATA_DIR", "elsewhere", "data_dir: \"elsewhere\""),
@@ -22,6 +22,11 @@ const OTHER: [(&str, &str, &str); 18] = [
     ("EVENKEEL_PROGRESS_TIMEOUT", "4s", "progress_timeout: 4s"),
     ("EVENKEEL_SHUTDOWN_TIMEOUT", "5s", "shutdown_timeout: 5s"),
     ("EVENKEEL_PRODUCER_EXPIRY", "6s", "producer_expiry: 6s"),
+    ("EVENKEEL_GROUP_INITIAL_REBALANCE_DELAY", "7s", "group_initial_rebalance_delay: 7s"),
+    ("EVENKEEL_GROUP_SESSION_TIMEOUT_MIN", "8s", "group_session_timeout_min: 8s"),
+    ("EVENKEEL_GROUP_SESSION_TIMEOUT_MAX", "9s", "group_session_timeout_max: 9s"),
+    ("EVENKEEL_GROUP_MEMBERS_MAX", "11", "group_members_max: 11"),
+    ("EVENKEEL_OFFSETS_RETENTION", "12s", "offsets_retention: 12s"),
     ("EVENKEEL_LOG_LEVEL", "trace", "log_level: LevelFilter::TRACE"),
     ("EVENKEEL_ACCEPT_LOSS_FROM_LSN", "9", "accept_loss_from_lsn: Some(9)"),
 ];

@@ -44,7 +44,8 @@ impl World {
             | Response::CreateTopics(_)
             | Response::DeleteTopics(_)
             | Response::OffsetForLeaderEpoch(_)
-            | Response::InitProducerId(_) => true,
+            | Response::InitProducerId(_)
+            | Response::Group(_) => true,
         };
         if !promises || !self.oracle.chance(self.shape.checked_answers) {
             return Ok(());

@@ -336,6 +336,7 @@ pub(crate) fn brief(response: &Response) -> String {
         Response::FindCoordinator(_) => String::from("coordinator"),
         Response::DescribeCluster(_) => String::from("cluster"),
         Response::OffsetForLeaderEpoch(_) => String::from("epoch end"),
+        Response::Group(answer) => format!("{answer:?}"),
     }
 }
 

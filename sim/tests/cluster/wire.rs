@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use evenkeel_core::{
     port::{
-        FetchAnswer, FetchedPartition, FetchedTopic, FoundOffset, ListOffsetsAnswer, ListedPartition,
-        ListedTopic, ProduceIntake, Request, Response,
+        FetchAnswer, FetchedPartition, FetchedTopic, FoundOffset, GroupRequest, ListOffsetsAnswer,
+        ListedPartition, ListedTopic, ProduceIntake, Request, Response,
     },
     units::{Offset, Timestamp, TopicId},
 };
@@ -39,6 +39,7 @@ pub(crate) fn encode(correlation: i32, version: i16, request: &Request) -> (Sent
         Request::FindCoordinator(_) => ApiKey::FindCoordinator,
         Request::DescribeCluster(_) => ApiKey::DescribeCluster,
         Request::OffsetForLeaderEpoch(_) => ApiKey::OffsetForLeaderEpoch,
+        Request::Group(request) => group_key(request),
     };
     let mut frame = BytesMut::from(&[0u8; 4][..]);
     let header = RequestHeader::default()
@@ -57,11 +58,46 @@ pub(crate) fn encode(correlation: i32, version: i16, request: &Request) -> (Sent
         Request::FindCoordinator(request) => request.encode(&mut frame, version),
         Request::DescribeCluster(request) => request.encode(&mut frame, version),
         Request::OffsetForLeaderEpoch(request) => request.encode(&mut frame, version),
+        Request::Group(request) => {
+            group(request, &mut frame, version);
+            Ok(())
+        }
     }
     .expect("a valid request");
     let len = i32::try_from(frame.len() - 4).expect("small");
     frame[..4].copy_from_slice(&len.to_be_bytes());
     (Sent { key, version }, frame.freeze())
+}
+
+fn group_key(request: &GroupRequest) -> ApiKey {
+    match request {
+        GroupRequest::OffsetCommit(_) => ApiKey::OffsetCommit,
+        GroupRequest::OffsetFetch(_) => ApiKey::OffsetFetch,
+        GroupRequest::Join(_) => ApiKey::JoinGroup,
+        GroupRequest::Heartbeat(_) => ApiKey::Heartbeat,
+        GroupRequest::Leave(_) => ApiKey::LeaveGroup,
+        GroupRequest::Sync(_) => ApiKey::SyncGroup,
+        GroupRequest::Describe(_) => ApiKey::DescribeGroups,
+        GroupRequest::List(_) => ApiKey::ListGroups,
+        GroupRequest::Delete(_) => ApiKey::DeleteGroups,
+        GroupRequest::OffsetDelete(_) => ApiKey::OffsetDelete,
+    }
+}
+
+fn group(request: &GroupRequest, frame: &mut BytesMut, version: i16) {
+    match request {
+        GroupRequest::OffsetCommit(request) => request.encode(frame, version),
+        GroupRequest::OffsetFetch(request) => request.encode(frame, version),
+        GroupRequest::Join(intake) => intake.request.encode(frame, version),
+        GroupRequest::Heartbeat(request) => request.encode(frame, version),
+        GroupRequest::Leave(request) => request.encode(frame, version),
+        GroupRequest::Sync(request) => request.encode(frame, version),
+        GroupRequest::Describe(request) => request.encode(frame, version),
+        GroupRequest::List(request) => request.encode(frame, version),
+        GroupRequest::Delete(request) => request.encode(frame, version),
+        GroupRequest::OffsetDelete(request) => request.encode(frame, version),
+    }
+    .expect("a valid request");
 }
 
 fn produce(intake: &ProduceIntake) -> ProduceRequest {

@@ -37,7 +37,44 @@ pub(crate) fn samples() -> Vec<Entry> {
         Entry::ProducerIdsReserved { upto: ProducerId(1000) },
         Entry::ProducersExpired { before: Timestamp(123_456) },
         Entry::Trimmed { floor: SegmentSequence(6) },
+        group(GroupEntry::Member {
+            generation: 2,
+            member: GroupMember {
+                id: String::from("m"),
+                instance: Some(String::from("i")),
+                client_id: String::from("c"),
+                client_host: String::from("/h"),
+                session_timeout_ms: 3,
+                rebalance_timeout_ms: 4,
+                metadata: vec![5],
+                assignment: vec![],
+            },
+        }),
+        group(GroupEntry::Generation {
+            generation: 2,
+            at: Timestamp(6),
+            protocol_type: String::from("consumer"),
+            protocol: String::from("range"),
+            leader: String::from("m"),
+        }),
+        group(GroupEntry::Assignment { generation: 2, member: String::from("m"), assignment: vec![7] }),
+        group(GroupEntry::Assigned { generation: 2 }),
+        group(GroupEntry::Replaced { old: String::from("m"), new: String::from("n") }),
+        group(GroupEntry::Committed {
+            at: Timestamp(8),
+            offsets: vec![(
+                PartitionId(2),
+                CommittedOffset { offset: Offset(9), leader_epoch: 1, metadata: String::from("x") },
+            )],
+        }),
+        group(GroupEntry::Forgotten { partitions: vec![PartitionId(3)] }),
+        group(GroupEntry::Removed { member: String::from("o"), at: Timestamp(8) }),
+        Entry::Group(GroupChange { group: String::from("h"), what: GroupEntry::Deleted }),
     ]
+}
+
+fn group(what: GroupEntry) -> Entry {
+    Entry::Group(GroupChange { group: String::from("g"), what })
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -58,6 +58,7 @@ fn sample() -> (State, Lsn) {
     let lsn = Lsn(entries.len() as u64);
     state.catalog_known = lsn;
     state.producer_ids_known = lsn;
+    state.groups_known = lsn;
     for partition in state.partitions_mut() {
         partition.visible = partition.log_end;
     }
@@ -88,7 +89,7 @@ fn every_damaged_byte_and_every_cut_is_noticed() {
 fn the_front_of_a_checkpoint_has_the_bytes_it_always_had() {
     let (state, lsn) = sample();
     let hex: String = encode(&state, lsn)[12..52].iter().map(|byte| alloc::format!("{byte:02x}")).collect();
-    assert_eq!(hex, "01000000080000000000000002000000e80300000000000003000000000000000500000001000000");
+    assert_eq!(hex, "02000000080000000000000002000000e80300000000000003000000000000000500000001000000");
 }
 
 #[test]
@@ -108,4 +109,22 @@ fn a_topic_that_is_there_twice_is_damage() {
         twice[8..12].copy_from_slice(&crc.to_le_bytes());
         assert_eq!(decode(&twice), Err(NotACheckpoint::Damaged));
     }
+}
+
+#[test]
+fn groups_are_in_a_checkpoint_and_a_checkpoint_of_the_first_version_has_none() {
+    let (mut state, lsn) = sample();
+    let without = encode(&state, lsn);
+    let mut before = without[..without.len() - 4].to_vec();
+    before[12] = 1;
+    let crc = crc32c::crc32c(&before[12..]);
+    before[8..12].copy_from_slice(&crc.to_le_bytes());
+    assert_eq!(decode(&before), Ok((state.clone(), lsn)));
+    for entry in crate::log::entry::tests::samples() {
+        if matches!(entry, Entry::Group(_)) {
+            state.apply(Lsn(lsn.0 - 1), &entry);
+        }
+    }
+    assert!(state.group_count() > 0);
+    assert_eq!(decode(&encode(&state, lsn)), Ok((state, lsn)));
 }

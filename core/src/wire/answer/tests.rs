@@ -25,6 +25,21 @@ fn body(frame: &Frame, form: Form) -> Bytes {
     rest
 }
 
+fn of_groups(api: GroupApi) -> GroupResponse {
+    match api {
+        GroupApi::OffsetCommit => GroupResponse::OffsetCommit(Default::default()),
+        GroupApi::OffsetFetch => GroupResponse::OffsetFetch(Default::default()),
+        GroupApi::JoinGroup => GroupResponse::Join(Default::default()),
+        GroupApi::Heartbeat => GroupResponse::Heartbeat(Default::default()),
+        GroupApi::LeaveGroup => GroupResponse::Leave(Default::default()),
+        GroupApi::SyncGroup => GroupResponse::Sync(Default::default()),
+        GroupApi::DescribeGroups => GroupResponse::Describe(Default::default()),
+        GroupApi::ListGroups => GroupResponse::List(Default::default()),
+        GroupApi::DeleteGroups => GroupResponse::Delete(Default::default()),
+        GroupApi::OffsetDelete => GroupResponse::OffsetDelete(Default::default()),
+    }
+}
+
 #[test]
 fn an_answer_of_every_api_is_encoded_in_every_version() {
     for (served, version) in versions() {
@@ -42,6 +57,7 @@ fn an_answer_of_every_api_is_encoded_in_every_version() {
                 Response::OffsetForLeaderEpoch(OffsetForLeaderEpochResponse::default())
             }
             Api::DescribeCluster => Response::DescribeCluster(DescribeClusterResponse::default()),
+            Api::Group(api) => Response::Group(of_groups(api)),
         };
         let form = Form { served, version, correlation_id: 31 };
         let frame = encode(response, form).expect("not silence");

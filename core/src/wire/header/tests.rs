@@ -13,7 +13,7 @@ fn a_preamble_is_read_and_taken() {
 fn client_ids_may_be_null_or_empty_but_not_longer_than_the_frame() {
     let rest = |bytes: &[u8], flexible| {
         let mut rest = bytes;
-        skip_rest(&mut rest, flexible).map(|()| rest.len())
+        take_client_id(&mut rest, flexible).map(|_| rest.len())
     };
     assert_eq!(rest(&[0xff, 0xff, 7], false), Some(1));
     assert_eq!(rest(&[0, 0, 7], false), Some(1));

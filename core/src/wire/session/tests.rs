@@ -160,7 +160,7 @@ fn what_is_not_served_closes_the_connection() {
         bytes.extend_from_slice(&[0; 16]);
         Session::new().receive(bytes.freeze()).expect_err("not served").reason
     };
-    assert_eq!(close(11, 0), CloseReason::UnknownApi { key: 11 });
+    assert_eq!(close(17, 0), CloseReason::UnknownApi { key: 17 });
     assert_eq!(close(-1, 0), CloseReason::UnknownApi { key: -1 });
     for version in [0, 2, 14] {
         assert_eq!(close(0, version), CloseReason::UnsupportedVersion { api: Api::Produce, version });
