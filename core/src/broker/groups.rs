@@ -4,13 +4,15 @@
 //! who waits for an assignment, and when a member is taken for dead. After a restart each member has a whole session timeout
 //! anew. An answer waits for the newest entry of its group, as every answer does.
 
+mod instance;
 mod join;
 mod list;
 mod member;
 mod offsets;
+mod rebalance;
 
 use alloc::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     string::{String, ToString},
     vec::Vec,
 };
@@ -24,7 +26,7 @@ use crate::{
     error_code,
     log::entry::{Entry, GroupChange, GroupEntry, GroupMember},
     port::{GroupRequest, GroupResponse, Response},
-    state::State,
+    state::{State, group::Group},
     turn::{Timer, Turn},
     units::{Instant, Lsn},
 };
@@ -55,7 +57,14 @@ struct LiveGroup {
     protocol_type: String,
     /// Members that wait for their assignment.
     syncing: BTreeMap<String, Asker>,
+    /// Members that have not asked for their assignment in this generation.
+    unsynced: BTreeSet<String>,
+    /// Until when they may, before they are taken for gone though they are heard of.
+    sync_ends: Option<Instant>,
 }
+
+/// When to try again what there was no room to write.
+const SESSION_GRACE: Duration = Duration::from_secs(1);
 
 /// Names of assignors in order of preference, each with the member's subscription.
 type Protocols = Vec<(String, Vec<u8>)>;
@@ -103,6 +112,9 @@ impl Groups {
                     member.id.clone(),
                     Vec::from([(group.protocol.clone(), member.metadata.clone())]),
                 );
+            }
+            if !group.assigned {
+                live.await_syncs(group, turn.now.mono);
             }
             if group.unsettled {
                 live.rebalance = Some(Rebalance::begin(turn.now.mono.after(longest), None));
@@ -155,7 +167,7 @@ impl LiveGroup {
         let joined = |id: &String| self.rebalance.as_ref().is_some_and(|now| now.joined.contains_key(id));
         let sessions = self.deadlines.iter().filter(|(id, _)| !joined(id) && !self.syncing.contains_key(*id));
         let pending = self.pending.values().copied();
-        let next = waits.chain(sessions.map(|(_, at)| *at)).chain(pending).min();
+        let next = waits.chain(sessions.map(|(_, at)| *at)).chain(pending).chain(self.sync_ends).min();
         if next == self.wakes {
             return;
         }
@@ -166,6 +178,21 @@ impl LiveGroup {
             turn.at(next, Timer::Group(self.number));
         }
         self.wakes = next;
+    }
+
+    /// All members of a generation that begins are to ask for their assignment.
+    fn await_syncs(&mut self, group: &Group, now: Instant) {
+        let longest = group.members.values().map(|member| member.rebalance_timeout_ms).max();
+        self.unsynced = group.members.keys().cloned().collect();
+        self.sync_ends = longest.map(|longest| now.after(millis(longest)));
+    }
+
+    /// A member asked for its assignment.
+    fn synced(&mut self, member: &str) {
+        self.unsynced.remove(member);
+        if self.unsynced.is_empty() {
+            self.sync_ends = None;
+        }
     }
 
     fn heard_of(&mut self, member: &GroupMember, now: Instant) {
@@ -229,14 +256,20 @@ impl Live {
             // No room to write that they are gone: they are, later.
             let live = self.groups.live_mut(&id);
             for member in gone {
-                live.deadlines.insert(member, now.after(Duration::from_secs(1)));
+                live.deadlines.insert(member, now.after(SESSION_GRACE));
             }
         }
-        self.complete_if_due(&id, turn);
-        if let Some(live) = self.groups.live.get_mut(&id) {
+        self.remove_unsynced(&id, turn);
+        self.settle(&id, turn);
+    }
+
+    /// What follows from a change of who has joined.
+    fn settle(&mut self, id: &str, turn: &mut Turn<'_>) {
+        self.complete_if_due(id, turn);
+        if let Some(live) = self.groups.live.get_mut(id) {
             live.set_timer(turn);
         }
-        self.groups.forget_if_idle(&id, turn);
+        self.groups.forget_if_idle(id, turn);
     }
 
     /// On a stop: those who wait are told to ask again, which they do until the next start answers.

@@ -71,11 +71,11 @@ impl Group {
                 self.empty_since = *at;
             }
             GroupEntry::Replaced { old, new } => {
-                if let Some(mut member) = self.members.remove(old) {
-                    member.id.clone_from(new);
-                    self.members.insert(new.clone(), member);
+                if let Some(former) = self.members.remove(old) {
+                    let member = GroupMember { assignment: former.assignment, ..new.clone() };
+                    self.members.insert(new.id.clone(), member);
                     if self.leader == *old {
-                        self.leader.clone_from(new);
+                        self.leader.clone_from(&new.id);
                     }
                 }
             }

@@ -364,6 +364,100 @@ fn a_static_member_comes_back_without_a_rebalance_and_fences_its_former_self() {
 }
 
 #[test]
+fn a_static_leader_of_an_older_client_is_told_that_its_former_self_leads() {
+    let mut rig = rig();
+    let first = joined(rig.ask(8, join(join_request("", Some("i"), &["range"]))));
+    synced(rig.ask(5, sync(&first.member_id, first.generation_id, &[(&first.member_id, "mine")])));
+    let back = joined(rig.ask(8, join(join_request("", Some("i"), &["range"]))));
+    assert_eq!((back.error_code, back.generation_id), (0, first.generation_id), "nothing is assigned anew");
+    assert_eq!((back.leader, back.members.len()), (first.member_id, 0));
+    let told = synced(rig.ask(5, sync(&back.member_id, back.generation_id, &[])));
+    assert_eq!(&told.assignment[..], b"mine");
+}
+
+#[test]
+fn a_static_member_that_comes_back_changes_nothing_unless_it_reads_other_topics() {
+    let mut rig = rig();
+    let ask = |member: &str, topics: &[&str], owned: &[u8]| {
+        let mut request = join_request(member, Some("i"), &["cooperative-sticky"]);
+        request.protocols[0].metadata = Bytes::from([&subscription(topics)[..], owned].concat());
+        join(request)
+    };
+    let first = joined(rig.ask(9, ask("", &["t", "u"], b"owns three")));
+    synced(rig.ask(5, sync(&first.member_id, first.generation_id, &[(&first.member_id, "mine")])));
+    let back = joined(rig.ask(9, ask("", &["u", "t"], b"owns nothing")));
+    assert_eq!((back.generation_id, back.skip_assignment), (first.generation_id, true));
+    let seen = described(&mut rig);
+    assert_eq!((seen.0.as_str(), seen.1[0].3.as_slice()), ("Stable", &b"mine"[..]));
+    let back = joined(rig.ask(9, ask("", &["t"], b"owns nothing")));
+    assert_eq!((back.generation_id, back.skip_assignment), (first.generation_id + 1, false));
+    assert_eq!(back.leader, back.member_id, "it assigns");
+}
+
+#[test]
+fn a_leader_that_joins_again_wants_a_rebalance_static_or_not() {
+    for instance in [None, Some("i")] {
+        let mut rig = rig();
+        let id = if instance.is_none() { member_id(&mut rig) } else { String::new() };
+        let first = joined(rig.ask(9, join(join_request(&id, instance, &["range"]))));
+        let leader = first.member_id.to_string();
+        let again = joined(rig.ask(9, join(join_request(&leader, instance, &["range"]))));
+        assert_eq!(again.generation_id, first.generation_id, "it has not assigned yet");
+        synced(rig.ask(5, sync(&leader, first.generation_id, &[(&leader, "all")])));
+        let again = joined(rig.ask(9, join(join_request(&leader, instance, &["range"]))));
+        assert_eq!(again.generation_id, first.generation_id + 1, "it may have seen new partitions");
+        assert!(!again.skip_assignment);
+    }
+}
+
+#[test]
+fn a_member_that_never_asks_for_its_assignment_is_gone_though_it_is_heard_of() {
+    for crashed in [false, true] {
+        let mut rig = rig();
+        let (leader, other, generation) = pair(&mut rig);
+        let waits = rig.send(3, 9, join(join_request(&leader, None, &["range"])));
+        let second = joined(rig.ask(9, join(join_request(&other, None, &["range"]))));
+        assert!(rig.reply(waits).is_some());
+        let generation = generation + 1;
+        assert_eq!(second.generation_id, generation);
+        let mut rig = if crashed { rig.crash() } else { rig };
+        // The other one asks and waits; the leader sends heartbeats and assigns nothing.
+        let waits = rig.send(2, 5, sync(&other, generation, &[]));
+        for _ in 0..11 {
+            rig.pass(Duration::from_secs(5));
+            assert_eq!(heartbeat(&mut rig, &leader, generation), 0);
+            assert_eq!(rig.reply(waits), None, "there is still time");
+        }
+        rig.pass(Duration::from_secs(6));
+        assert_eq!(rig.reply(waits).map(synced).map(|told| told.error_code), Some(27));
+        assert_eq!(heartbeat(&mut rig, &leader, generation), 25);
+        let alone = joined(rig.ask(9, join(join_request(&other, None, &["range"]))));
+        assert_eq!((alone.generation_id, alone.leader.to_string()), (generation + 1, other));
+    }
+}
+
+#[test]
+fn static_members_that_do_not_join_keep_their_place_for_their_session() {
+    let mut rig = rig();
+    let first = joined(rig.ask(9, join(join_request("", Some("i"), &["range"]))));
+    let generation = first.generation_id;
+    synced(rig.ask(5, sync(&first.member_id, generation, &[(&first.member_id, "all")])));
+    // One that asks to join, and is gone before it is let in.
+    let asked = member_id(&mut rig);
+    let waits = rig.send(2, 9, join(join_request(&asked, None, &["range"])));
+    assert_eq!(leave(&mut rig, &asked, None), 0);
+    assert_eq!(rig.reply(waits).map(joined).map(|told| told.error_code), Some(25));
+    for _ in 0..20 {
+        rig.pass(Duration::from_secs(5));
+        assert_eq!(heartbeat(&mut rig, &first.member_id, generation), 27);
+    }
+    let again = joined(rig.ask(9, join(join_request(&first.member_id, Some("i"), &["range"]))));
+    assert_eq!((again.error_code, again.leader), (0, again.member_id.clone()), "nobody else could assign");
+    rig.pass(Duration::from_secs(11));
+    assert_eq!(described(&mut rig).0, "Empty");
+}
+
+#[test]
 fn what_cannot_be_is_refused_by_its_code() {
     let mut config = at_once();
     config.group_members_max = 2;

@@ -134,7 +134,6 @@ impl Live {
         let mut results = Vec::new();
         for id in request.groups_names {
             let error_code = match self.state.group(&id) {
-                _ if id.is_empty() => error_code::INVALID_GROUP_ID,
                 None => error_code::GROUP_ID_NOT_FOUND,
                 Some(group) if !group.members.is_empty() || self.in_rebalance(&id) => {
                     error_code::NON_EMPTY_GROUP

@@ -118,6 +118,7 @@ impl Live {
         let (assigned, leads) = (group.assigned, group.leader == member);
         let (generation, known) = (group.generation, group.members.clone());
         self.hear(id, &member, turn);
+        self.groups.live_mut(id).synced(&member);
         if self.in_rebalance(id) {
             return Err(error_code::REBALANCE_IN_PROGRESS);
         }
@@ -191,11 +192,7 @@ impl Live {
             LeaveGroupResponse::default().with_error_code(told[0].error_code)
         };
         self.answer_group(asker, &id, GroupResponse::Leave(response), turn);
-        self.complete_if_due(&id, turn);
-        if let Some(live) = self.groups.live.get_mut(&id) {
-            live.set_timer(turn);
-        }
-        self.groups.forget_if_idle(&id, turn);
+        self.settle(&id, turn);
     }
 
     fn leave(&mut self, id: &str, identity: &MemberIdentity, turn: &mut Turn<'_>) -> Result<(), i16> {
@@ -233,6 +230,7 @@ impl Live {
         let live = self.groups.live_mut(id);
         live.deadlines.remove(member);
         live.protocols.remove(member);
+        live.synced(member);
         let joined = live.rebalance.as_mut().and_then(|rebalance| rebalance.joined.remove(member));
         let syncing = live.syncing.remove(member);
         if let Some(joined) = joined {

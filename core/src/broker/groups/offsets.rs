@@ -298,21 +298,21 @@ impl Live {
     }
 }
 
-/// Whether a member reads that topic: its subscription begins with a version (i16) and the names of topics (KIP-429).
+/// Whether a member reads that topic. What cannot be read may well name it.
 fn subscribes(group: &Group, topic: &str) -> bool {
-    let names = |metadata: &[u8]| -> Option<bool> {
-        let rest = metadata.get(2..)?;
-        let (count, mut rest) = rest.split_first_chunk::<4>()?;
-        for _ in 0..i32::from_be_bytes(*count) {
-            let (len, behind) = rest.split_first_chunk::<2>()?;
-            let len = usize::try_from(i16::from_be_bytes(*len)).ok()?;
-            if behind.get(..len)? == topic.as_bytes() {
-                return Some(true);
-            }
-            rest = &behind[len..];
-        }
-        Some(false)
-    };
-    // What cannot be read may well name it.
-    group.members.values().any(|member| names(&member.metadata).unwrap_or(true))
+    let reads = |topics: Vec<&[u8]>| topics.contains(&topic.as_bytes());
+    group.members.values().any(|member| subscribed(&member.metadata).is_none_or(reads))
+}
+
+/// The topics of a consumer's subscription: it begins with a version (i16) and an array of names (KIP-429).
+pub(super) fn subscribed(metadata: &[u8]) -> Option<Vec<&[u8]>> {
+    let (count, mut rest) = metadata.get(2..)?.split_first_chunk::<4>()?;
+    let mut topics = Vec::new();
+    for _ in 0..i32::from_be_bytes(*count) {
+        let (len, behind) = rest.split_first_chunk::<2>()?;
+        let len = usize::try_from(i16::from_be_bytes(*len)).ok()?;
+        topics.push(behind.get(..len)?);
+        rest = &behind[len..];
+    }
+    Some(topics)
 }

@@ -67,8 +67,8 @@ pub enum GroupEntry {
     Replaced {
         /// Its former id.
         old: String,
-        /// Its new one.
-        new: String,
+        /// What it is now, without an assignment: it keeps its former one.
+        new: GroupMember,
     },
     /// Offsets were committed.
     Committed {
@@ -218,7 +218,7 @@ impl GroupChange {
             GroupEntry::Replaced { old, new } => {
                 out.put_u8(5);
                 out.put_text(old);
-                out.put_text(new);
+                new.encode(out);
             }
             GroupEntry::Committed { at, offsets } => {
                 out.put_u8(6);
@@ -265,7 +265,7 @@ impl GroupChange {
             },
             3 => GroupEntry::Assigned { generation: from.u32()?.cast_signed() },
             4 => GroupEntry::Removed { member: from.text()?, at: Timestamp(from.i64()?) },
-            5 => GroupEntry::Replaced { old: from.text()?, new: from.text()? },
+            5 => GroupEntry::Replaced { old: from.text()?, new: GroupMember::decode(from)? },
             6 => {
                 let at = Timestamp(from.i64()?);
                 let mut offsets = Vec::new();

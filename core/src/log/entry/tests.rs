@@ -2,6 +2,19 @@ use alloc::vec;
 
 use super::*;
 
+fn member(id: &str) -> GroupMember {
+    GroupMember {
+        id: String::from(id),
+        instance: Some(String::from("i")),
+        client_id: String::from("c"),
+        client_host: String::from("/h"),
+        session_timeout_ms: 3,
+        rebalance_timeout_ms: 4,
+        metadata: vec![5],
+        assignment: vec![],
+    }
+}
+
 /// One of each, with values that show their place in a dump.
 pub(crate) fn samples() -> Vec<Entry> {
     vec![
@@ -37,19 +50,7 @@ pub(crate) fn samples() -> Vec<Entry> {
         Entry::ProducerIdsReserved { upto: ProducerId(1000) },
         Entry::ProducersExpired { before: Timestamp(123_456) },
         Entry::Trimmed { floor: SegmentSequence(6) },
-        group(GroupEntry::Member {
-            generation: 2,
-            member: GroupMember {
-                id: String::from("m"),
-                instance: Some(String::from("i")),
-                client_id: String::from("c"),
-                client_host: String::from("/h"),
-                session_timeout_ms: 3,
-                rebalance_timeout_ms: 4,
-                metadata: vec![5],
-                assignment: vec![],
-            },
-        }),
+        group(GroupEntry::Member { generation: 2, member: member("m") }),
         group(GroupEntry::Generation {
             generation: 2,
             at: Timestamp(6),
@@ -59,7 +60,7 @@ pub(crate) fn samples() -> Vec<Entry> {
         }),
         group(GroupEntry::Assignment { generation: 2, member: String::from("m"), assignment: vec![7] }),
         group(GroupEntry::Assigned { generation: 2 }),
-        group(GroupEntry::Replaced { old: String::from("m"), new: String::from("n") }),
+        group(GroupEntry::Replaced { old: String::from("m"), new: member("n") }),
         group(GroupEntry::Committed {
             at: Timestamp(8),
             offsets: vec![(
