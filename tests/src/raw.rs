@@ -68,7 +68,12 @@ fn varint(value: i64, out: &mut Vec<u8>) {
     out.push(rest as u8);
 }
 
-fn frame(key: ApiKey, version: i16, header_version: i16, body: &impl Encodable) -> Vec<u8> {
+/// A request with its header and its length.
+///
+/// # Panics
+/// The body has something that this version has not.
+#[must_use]
+pub fn frame(key: ApiKey, version: i16, header_version: i16, body: &impl Encodable) -> Vec<u8> {
     let mut out = BytesMut::new();
     let header = RequestHeader::default().with_request_api_key(key as i16).with_request_api_version(version);
     header.encode(&mut out, header_version).expect("a valid header");

@@ -4,6 +4,8 @@
 //! depend on the machine; the ratios are what is looked at.
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
+mod groups;
+
 use std::{
     fs::{self, File},
     io::{Read, Write},
@@ -26,7 +28,12 @@ fn main() {
     println!("| what | evenkeel | bare | ratio |");
     println!("|---|---|---|---|");
     let only = std::env::var("EVENKEEL_BENCH_ONLY").ok();
-    for (name, measure) in [("latency", latency as fn(&Path)), ("throughput", throughput), ("idle", idle)] {
+    for (name, measure) in [
+        ("latency", latency as fn(&Path)),
+        ("throughput", throughput),
+        ("groups", groups::groups),
+        ("idle", idle),
+    ] {
         if only.as_ref().is_none_or(|only| only == name) {
             measure(temporary.path());
         }
@@ -305,8 +312,12 @@ fn idle(temporary: &Path) {
     let before = switches(broker.pid());
     std::thread::sleep(Duration::from_secs(10));
     let wakeups = switches(broker.pid()) - before;
-    let status = fs::read_to_string(format!("/proc/{}/status", broker.pid())).expect("our child lives");
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).map_or("?", str::trim);
-    println!("| idle: resident memory | {resident} | | |");
+    println!("| idle: resident memory | {} kB | | |", resident_kib(broker.pid()));
     println!("| idle: context switches of all threads in 10 s | {wakeups} | | |");
+}
+
+fn resident_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("our child lives");
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    resident.and_then(|kib| kib.trim().parse().ok()).expect("a process has memory")
 }
