@@ -19,8 +19,8 @@ use bytes::Bytes;
 
 use crate::{
     broker::{
-        answers::Answers, cache::Cache, checkpoints::Checkpoints, fetch::Fetches, groups::Groups,
-        lookup::Lookups,
+        admin::LogDirs, answers::Answers, cache::Cache, checkpoints::Checkpoints, fetch::Fetches,
+        groups::Groups, lookup::Lookups,
     },
     config::Config,
     limits::{OFFSET_EXPIRY_INTERVAL, PRODUCER_EXPIRY_INTERVAL},
@@ -63,6 +63,7 @@ struct Live {
     cache: Cache,
     fetches: Fetches,
     lookups: Lookups,
+    log_dirs: LogDirs,
     groups: Groups,
     checkpoints: Checkpoints,
     /// Next id of the reserved block; `None`: nothing reserved by this start yet.
@@ -206,6 +207,7 @@ impl Live {
             cache: Cache::new(config.cache_bytes),
             fetches: Fetches::default(),
             lookups: Lookups::default(),
+            log_dirs: LogDirs::default(),
             checkpoints: Checkpoints::new(checkpoints, &log),
             producer_ids_next: None,
             first_refused: BTreeMap::new(),
@@ -234,6 +236,7 @@ impl Live {
             Request::OffsetForLeaderEpoch(request) => self.offset_for_leader_epoch(asker, request, turn),
             Request::InitProducerId(request) => self.init_producer_id(asker, &request, turn),
             Request::Group(request) => self.group(asker, request, turn),
+            Request::Admin(request) => self.admin(asker, request, turn),
         }
     }
 
@@ -273,6 +276,7 @@ impl Live {
             }
             Purpose::FetchRead { job, read } => self.fetch_read(job, read, result, turn),
             Purpose::LookupRead { job, read } => self.lookup_read(job, read, result, turn),
+            Purpose::Space(job) => self.space_known(job, result, turn),
             Purpose::Recovery(_) => unreachable!("recovery is over"),
         }
         Ok(())
@@ -307,7 +311,8 @@ impl Live {
     /// What follows from everything that happened. Returns true when the stop is complete.
     fn end_turn(&mut self, turn: &mut Turn<'_>) -> bool {
         self.serve_woken(turn);
-        let answered = self.answers.len() == 0 && self.fetches.is_empty() && self.lookups.is_empty();
+        let read = self.fetches.is_empty() && self.lookups.is_empty() && self.log_dirs.is_empty();
+        let answered = self.answers.len() == 0 && read;
         if self.stopping && answered && self.log.durable() == self.log.staged_upto() {
             self.checkpoint_last(turn);
             if self.checkpoints.is_idle() {

@@ -16,6 +16,8 @@ pub struct Config {
     pub advertised_host: String,
     /// Port that clients are told to connect to.
     pub advertised_port: u16,
+    /// Where the data is, for display.
+    pub data_directory: String,
     /// Partitions of a topic that is created without a number.
     pub default_partitions: i32,
     /// Whether a metadata request for an unknown topic creates it (when the client allows it too).
@@ -49,6 +51,7 @@ impl Default for Config {
             cluster_id: None,
             advertised_host: String::from("127.0.0.1"),
             advertised_port: 9092,
+            data_directory: String::from("data"),
             default_partitions: 1,
             auto_create_topics: true,
             message_bytes_max: limits::MESSAGE_BYTES,

@@ -44,6 +44,8 @@ pub const MEMBER_ID_REQUIRED: i16 = 79;
 pub const GROUP_MAX_SIZE_REACHED: i16 = 81;
 pub const FENCED_INSTANCE_ID: i16 = 82;
 pub const GROUP_SUBSCRIBED_TO_TOPIC: i16 = 86;
+pub const ELECTION_NOT_NEEDED: i16 = 84;
+pub const NO_REASSIGNMENT_IN_PROGRESS: i16 = 85;
 
 #[cfg(test)]
 mod tests {
@@ -96,6 +98,8 @@ mod tests {
             (GROUP_MAX_SIZE_REACHED, ResponseError::GroupMaxSizeReached),
             (FENCED_INSTANCE_ID, ResponseError::FencedInstanceId),
             (GROUP_SUBSCRIBED_TO_TOPIC, ResponseError::GroupSubscribedToTopic),
+            (ELECTION_NOT_NEEDED, ResponseError::ElectionNotNeeded),
+            (NO_REASSIGNMENT_IN_PROGRESS, ResponseError::NoReassignmentInProgress),
         ];
         for (code, named) in codes {
             assert_eq!(ResponseError::try_from_code(code), Some(named), "{code}");

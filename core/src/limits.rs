@@ -76,6 +76,10 @@ pub const OFFSET_METADATA_BYTES_MAX: usize = 4096;
 pub const OFFSETS_RECORD_BYTES: usize = 48 << 10;
 /// Time between two looks for committed offsets to expire.
 pub const OFFSET_EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
+/// Most resources whose configs one request may ask for.
+pub const CONFIG_RESOURCES_MAX: usize = 10_000;
+/// Most partitions in one answer to DescribeTopicPartitions, Kafka's `max.request.partition.size.limit`.
+pub const PARTITIONS_TOLD_MAX: usize = 2000;
 /// Offsets skipped in each partition after an accepted loss, and producer ids, so that none is given out twice.
 pub const LOSS_SKIP_OFFSETS: i64 = 1_000_000;
 /// Producers of which is remembered that they could not begin in a partition.

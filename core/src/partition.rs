@@ -38,6 +38,8 @@ pub struct Partition {
     pub index: i32,
     /// First offset that is still there.
     pub log_start: Offset,
+    /// LSN behind the entry that moved it there, if that was since the start.
+    pub start_known: Lsn,
     /// Next offset to give out; staged, perhaps not durable.
     pub log_end: Offset,
     /// End of what readers may see: Kafka's high watermark.
@@ -61,6 +63,7 @@ impl Partition {
             topic,
             index,
             log_start: Offset(0),
+            start_known: Lsn(0),
             log_end: Offset(0),
             visible: Offset(0),
             epochs: Vec::new(),
@@ -81,6 +84,16 @@ impl Partition {
         self.log_end = header.last_offset().plus(1);
         if header.is_idempotent() {
             self.producers.apply(lsn, append);
+        }
+    }
+
+    /// Records in front of `log_start` are gone, as the log says. A batch that holds records on both sides stays.
+    pub fn delete_records(&mut self, lsn: Lsn, log_start: Offset) {
+        assert!(log_start <= self.log_end, "only what was taken is deleted");
+        if log_start > self.log_start {
+            self.log_start = log_start;
+            self.start_known = lsn.plus(1);
+            self.batches.drop_below(log_start);
         }
     }
 

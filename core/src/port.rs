@@ -12,13 +12,13 @@ mod notice;
 use alloc::boxed::Box;
 
 pub use client::{
-    ClientEvent, FetchAnswer, FetchedPartition, FetchedTopic, FoundOffset, GroupRequest, GroupResponse,
-    JoinIntake, ListOffsetsAnswer, ListedPartition, ListedTopic, ProduceIntake, ProducePartition,
-    ProduceTopic, Request, Response,
+    AdminRequest, AdminResponse, ClientEvent, FetchAnswer, FetchedPartition, FetchedTopic, FoundOffset,
+    GroupRequest, GroupResponse, JoinIntake, ListOffsetsAnswer, ListedPartition, ListedTopic, ProduceIntake,
+    ProducePartition, ProduceTopic, Request, Response,
 };
 pub use disk::{
     BatchAt, Disk, DiskError, DiskErrorKind, DiskReply, DiskRequest, DiskResult, DiskStep, FileEntry,
-    FileName, Lane, perform,
+    FileName, Lane, Space, perform,
 };
 pub use notice::{Level, Notice};
 

@@ -3,6 +3,7 @@
 //! `apply` is the one way to change it, in log order: when serving, when recovering, and on a standby.
 
 pub mod checkpoint;
+pub mod configs;
 pub mod group;
 pub mod topic;
 
@@ -13,10 +14,7 @@ use crate::{
     marks::{Mark, mark},
     partition::Partition,
     planted::{Planted, planted},
-    state::{
-        group::Group,
-        topic::{Topic, TopicConfig},
-    },
+    state::{group::Group, topic::Topic},
     units::{Epoch, Lsn, Offset, PartitionId, ProducerId, SegmentSequence, TopicId},
 };
 
@@ -105,20 +103,41 @@ impl State {
                     }
                 }
             }
+            // In these three too: only in replay can the topic be gone.
+            Entry::PartitionsAdded { topic, first_partition, partitions } => {
+                self.catalog_known = lsn.plus(1);
+                self.add_partitions(*topic, *first_partition, *partitions);
+            }
+            Entry::ConfigsChanged { topic, configs } => {
+                self.catalog_known = lsn.plus(1);
+                if let Some(topic) = self.topics.get_mut(topic) {
+                    topic.change_configs(configs);
+                }
+            }
+            Entry::RecordsDeleted { partition, log_start } => {
+                if let Some(partition) = self.partition_mut(*partition) {
+                    partition.delete_records(lsn, *log_start);
+                }
+            }
             Entry::Trimmed { floor } => self.log_floor = (*floor).max(self.log_floor),
         }
     }
 
     fn add_topic(&mut self, created: TopicCreated) {
-        let first = created.first_partition.0;
-        let upto = PartitionId(first + created.partitions);
+        let (id, first, count) = (created.id, created.first_partition, created.partitions);
+        self.names.insert(created.name.clone(), id);
+        self.topics.insert(id, Topic::new(created));
+        self.add_partitions(id, first, count);
+    }
+
+    fn add_partitions(&mut self, id: TopicId, first: PartitionId, count: u32) {
+        let upto = PartitionId(first.0 + count);
         self.partitions_upto = self.partitions_upto.max(upto);
-        for (id, index) in (first..upto.0).map(PartitionId).zip(0..) {
-            self.partitions.insert(id, Box::new(Partition::new(id, created.id, index)));
+        let Some(topic) = self.topics.get_mut(&id) else { return };
+        for partition in (first.0..upto.0).map(PartitionId) {
+            let index = topic.add_partition(partition);
+            self.partitions.insert(partition, Box::new(Partition::new(partition, id, index)));
         }
-        self.names.insert(created.name.clone(), created.id);
-        let config = TopicConfig::read(&created.configs);
-        self.topics.insert(created.id, Topic { created, config });
     }
 
     fn remove_topic(&mut self, id: TopicId) {
@@ -136,11 +155,18 @@ impl State {
     }
 
     /// Below which LSN everything must be durable before an answer about these partitions may leave; `None` for one that is said
-    /// not to be there. Whatever is visible is durable, and the creation of its topic before it: such an answer waits for nothing, as
-    /// it must not while the log has no room.
+    /// not to be there. Whatever is visible is durable, and the creation of its topic before it: such an answer waits for nothing but
+    /// a deletion of records on its way, as it must not while the log has no room.
     pub fn known_by(&self, told: impl IntoIterator<Item = Option<PartitionId>>) -> Lsn {
-        let settled = |id: PartitionId| self.partition(id).is_some_and(|known| known.visible > Offset(0));
-        if told.into_iter().all(|id| id.is_some_and(settled)) { Lsn(0) } else { self.catalog_known }
+        let mut known = Lsn(0);
+        for id in told {
+            match id.and_then(|id| self.partition(id)) {
+                Some(partition) if partition.visible > Offset(0) => known = known.max(partition.start_known),
+                Some(partition) => known = known.max(self.catalog_known).max(partition.start_known),
+                None => known = known.max(self.catalog_known),
+            }
+        }
+        known
     }
 
     /// A partition by its internal number.

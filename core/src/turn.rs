@@ -49,6 +49,8 @@ pub enum Purpose {
         /// Which of its reads.
         read: usize,
     },
+    /// A look at how much room there is, for whoever asked with that number.
+    Space(u64),
 }
 
 /// What is to happen at a time.

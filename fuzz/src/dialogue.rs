@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::{Buf, Bytes, BytesMut};
 use evenkeel_core::{
     limits::FETCH_WAIT_MAX,
-    port::{GroupRequest, ProduceIntake, Request, Response},
+    port::{AdminRequest, GroupRequest, ProduceIntake, Request, Response},
     units::{ConnId, Tag, TopicId},
     wire::{
         api::{SERVED, Served},
@@ -97,6 +97,19 @@ fn says(request: &Request, body: &[u8], version: i16) -> bool {
             GroupRequest::List(request) => encodes(request, body, version),
             GroupRequest::Delete(request) => encodes(request, body, version),
             GroupRequest::OffsetDelete(request) => encodes(request, body, version),
+        },
+        Request::Admin(request) => match request {
+            AdminRequest::DeleteRecords(request) => encodes(request, body, version),
+            AdminRequest::DescribeConfigs(request) => encodes(request, body, version),
+            AdminRequest::AlterConfigs(request) => encodes(request, body, version),
+            AdminRequest::DescribeLogDirs(request) => encodes(request, body, version),
+            AdminRequest::CreatePartitions(request) => encodes(request, body, version),
+            AdminRequest::ElectLeaders(request) => encodes(request, body, version),
+            AdminRequest::IncrementalAlterConfigs(request) => encodes(request, body, version),
+            AdminRequest::AlterPartitionReassignments(request) => encodes(request, body, version),
+            AdminRequest::ListPartitionReassignments(request) => encodes(request, body, version),
+            AdminRequest::DescribeProducers(request) => encodes(request, body, version),
+            AdminRequest::DescribeTopicPartitions(request) => encodes(request, body, version),
         },
     }
 }

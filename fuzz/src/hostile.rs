@@ -44,7 +44,7 @@ pub fn hostile(bytes: &[u8]) {
     let batch = with_checksum(header, Bytes::from(records));
     let whole = Bytes::from([&batch.header.encode()[..], &batch.records].concat());
     assert!(Records::of(&batch.records).count() <= batch.records.len());
-    let (_, peak) = peak_of(|| find_by_timestamp(std::slice::from_ref(&whole), looked_for));
+    let (_, peak) = peak_of(|| find_by_timestamp(std::slice::from_ref(&whole), Offset(i64::MIN), looked_for));
     assert!(peak <= INFLATED_BYTES_MAX + SEARCH_BYTES, "{peak} bytes to search {}", whole.len());
     if let Some(taken) = taken(whole, version) {
         check_taken(&taken);
@@ -128,7 +128,7 @@ fn check_taken(batch: &Batch) {
     assert_eq!(next, header.record_count, "as many records as it says");
     // What is before 1970 is no time to look for.
     if header.max_timestamp >= Timestamp(0) && header.base_timestamp >= Timestamp(-1) {
-        let found = find_by_timestamp(&[Bytes::from(whole)], header.max_timestamp);
+        let found = find_by_timestamp(&[Bytes::from(whole)], header.base_offset, header.max_timestamp);
         assert!(found.is_ok_and(|found| found.is_some()), "its newest record can be found: {header:?}");
     }
 }

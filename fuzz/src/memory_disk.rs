@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, ops::Range, sync::Mutex};
 
 use bytes::Bytes;
-use evenkeel_core::port::{Disk, DiskError, DiskErrorKind, FileEntry, FileName};
+use evenkeel_core::port::{Disk, DiskError, DiskErrorKind, FileEntry, FileName, Space};
 
 use crate::choices::mixed;
 
@@ -218,6 +218,11 @@ impl MemoryDisk {
 }
 
 impl Disk for MemoryDisk {
+    fn space(&self) -> Result<Space, DiskError> {
+        let used = self.list()?.iter().map(|entry| entry.len).sum();
+        Ok(Space { total: 1 << 30, usable: u64::saturating_sub(1 << 30, used) })
+    }
+
     fn list(&self) -> Result<Vec<FileEntry>, DiskError> {
         Ok(self.with(|inner| {
             let entry = |(file, at): (&FileName, &usize)| FileEntry {

@@ -92,7 +92,7 @@ pub fn version(request: &Request) -> i16 {
         Request::DeleteTopics(_) => 5,
         Request::Metadata(_) => 12,
         Request::InitProducerId(_) => 4,
-        Request::Group(_) => 0,
+        Request::Group(_) | Request::Admin(_) => 0,
         Request::ListOffsets(_) => 7,
         Request::FindCoordinator(_) => 4,
         Request::DescribeCluster(_) => 1,

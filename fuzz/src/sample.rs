@@ -76,7 +76,7 @@ pub fn body(choices: &mut Choices<'_>, ids: &[Uuid], api: Api, version: i16) -> 
         Api::InitProducerId => encoded(&sample.init_producer_id(), version),
         Api::OffsetForLeaderEpoch => encoded(&sample.offset_for_leader_epoch(), version),
         Api::DescribeCluster => encoded(&sample.describe_cluster(), version),
-        Api::Group(_) => sample.of_schema(api),
+        Api::Group(_) | Api::Admin(_) => sample.of_schema(api),
     }
 }
 

@@ -11,7 +11,7 @@ use evenkeel_core::{
         segment::SEGMENT_MAGIC,
     },
     state::State,
-    units::{Epoch, Lsn, PartitionId},
+    units::{Epoch, Lsn, Offset, PartitionId},
 };
 
 /// The record batches of each partition of each topic, as a consumer gets them.
@@ -106,6 +106,9 @@ impl Truth {
                 | Entry::ProducerIdsReserved { .. }
                 | Entry::ProducersExpired { .. }
                 | Entry::Trimmed { .. }
+                | Entry::PartitionsAdded { .. }
+                | Entry::ConfigsChanged { .. }
+                | Entry::RecordsDeleted { .. }
                 | Entry::Group(_) => None,
             })
             .max()
@@ -115,36 +118,46 @@ impl Truth {
     /// What consumers find after all records below `upto`. Made from the records alone, not with the broker's state.
     #[must_use]
     pub fn contents(&self, upto: Lsn) -> Contents {
+        let ids = |first: PartitionId, count: u32| (first.0..first.0 + count).map(PartitionId);
         let mut topics = BTreeMap::new();
-        let mut partitions: BTreeMap<PartitionId, Vec<u8>> = BTreeMap::new();
+        let mut partitions: BTreeMap<PartitionId, Vec<(Offset, &[u8])>> = BTreeMap::new();
         for (_, record) in self.entries(upto) {
             match &record.entry {
                 Entry::TopicCreated(topic) => {
-                    let first = topic.first_partition.0;
-                    partitions
-                        .extend((first..first + topic.partitions).map(|id| (PartitionId(id), Vec::new())));
-                    topics.insert(topic.id, topic);
+                    let each: Vec<PartitionId> = ids(topic.first_partition, topic.partitions).collect();
+                    topics.insert(topic.id, (&topic.name, each));
+                }
+                Entry::PartitionsAdded { topic, first_partition, partitions } => {
+                    if let Some((_, each)) = topics.get_mut(topic) {
+                        each.extend(ids(*first_partition, *partitions));
+                    }
+                }
+                Entry::RecordsDeleted { partition, log_start } => {
+                    if let Some(batches) = partitions.get_mut(partition) {
+                        batches.retain(|(last, _)| last >= log_start);
+                    }
                 }
                 Entry::TopicDeleted { id } => drop(topics.remove(id)),
                 Entry::Append(append) => {
-                    if let Some(bytes) = partitions.get_mut(&append.partition) {
-                        bytes.extend_from_slice(&record.body);
-                    }
+                    let batches = partitions.entry(append.partition).or_default();
+                    batches.push((append.header.last_offset(), &record.body));
                 }
                 Entry::Started { .. }
                 | Entry::ProducerIdsReserved { .. }
                 | Entry::ProducersExpired { .. }
                 | Entry::Trimmed { .. }
+                | Entry::ConfigsChanged { .. }
                 | Entry::Group(_) => {}
             }
         }
-        let ids = |first: PartitionId, count: u32| (first.0..first.0 + count).map(PartitionId);
         topics
             .into_values()
-            .map(|topic| {
-                let each = ids(topic.first_partition, topic.partitions)
-                    .map(|id| partitions.remove(&id).unwrap_or_default());
-                (topic.name.clone(), each.collect())
+            .map(|(name, each)| {
+                let bytes = |id| {
+                    let batches = partitions.remove(&id).unwrap_or_default();
+                    batches.iter().flat_map(|(_, body)| body.iter().copied()).collect()
+                };
+                (name.clone(), each.into_iter().map(bytes).collect())
             })
             .collect()
     }

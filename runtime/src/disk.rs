@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use evenkeel_core::port::{Disk, DiskError, DiskErrorKind, FileEntry, FileName};
+use evenkeel_core::port::{Disk, DiskError, DiskErrorKind, FileEntry, FileName, Space};
 
 use crate::disk::handles::Handles;
 
@@ -244,6 +244,12 @@ impl Disk for Files {
 
     fn sync_directory(&self) -> Result<(), DiskError> {
         self.directory.sync_all().map_err(|error| failed(None, &error))
+    }
+
+    fn space(&self) -> Result<Space, DiskError> {
+        let told = rustix::fs::fstatvfs(&self.directory).map_err(|error| failed(None, &error.into()))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(told.f_frsize);
+        Ok(Space { total: bytes(told.f_blocks), usable: bytes(told.f_bavail) })
     }
 
     fn rename(&self, from: FileName, to: FileName) -> Result<(), DiskError> {

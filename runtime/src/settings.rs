@@ -3,7 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -217,6 +217,7 @@ impl Serve {
             group_members_max: self.group_members_max,
             offsets_retention: self.offsets_retention,
             accept_loss_from: self.accept_loss_from_lsn.map(Lsn),
+            data_directory: absolute(&self.data_dir),
         };
         config.check().map(|()| config)
     }
@@ -232,6 +233,11 @@ impl Serve {
             shutdown_timeout: self.shutdown_timeout,
         }
     }
+}
+
+/// The path as operators and clients are told it.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string()
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ mod units;
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
-use evenkeel_core::port::{Disk, DiskError, DiskErrorKind, FileEntry, FileName};
+use evenkeel_core::port::{Disk, DiskError, DiskErrorKind, FileEntry, FileName, Space};
 
 pub use crash::Loss;
 pub use faults::Faults;
@@ -158,6 +158,14 @@ fn enospc(name: FileName) -> DiskError {
 }
 
 impl Disk for SimDisk {
+    fn space(&self) -> Result<Space, DiskError> {
+        let inner = self.inner();
+        let total = 1 << 30;
+        let used = inner.directory.list().iter().map(|entry| entry.len).sum();
+        let usable = if inner.injector.is_full() { 0 } else { u64::saturating_sub(total, used) };
+        Ok(Space { total, usable })
+    }
+
     fn list(&self) -> Result<Vec<FileEntry>, DiskError> {
         Ok(self.inner().directory.list())
     }

@@ -1,11 +1,30 @@
-//! Topics, and what clients ask to find their way.
+//! Topics and everyday administration, and what clients ask to find their way.
 
+mod alter;
 mod cluster;
+mod configs;
+mod log_dirs;
+mod partitions;
+mod records;
+mod replicas;
 mod topics;
+
+use alloc::string::{String, ToString};
 
 use kafka_protocol::{messages::BrokerId, protocol::StrBytes};
 
-use crate::broker::Live;
+pub(super) use self::log_dirs::LogDirs;
+
+use crate::{
+    broker::{Asker, Live},
+    limits::TOPIC_NAME_BYTES_MAX,
+    port::{AdminRequest, AdminResponse, Response},
+    turn::Turn,
+    units::Lsn,
+};
+
+/// A Kafka error code and a sentence for the client's user.
+type Refused = (i16, String);
 
 /// Operations that a client without restrictions may do on a topic, as Kafka encodes them:
 /// read, write, create, delete, alter, describe, describe configs, alter configs.
@@ -15,7 +34,49 @@ const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 /// What is answered where operations were not asked for.
 const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
 
+/// A name of a client's as it is shown in a sentence, which older versions of the protocol bound.
+fn shown(name: &str) -> &str {
+    let upto = (0..=name.len().min(TOPIC_NAME_BYTES_MAX)).rev().find(|at| name.is_char_boundary(*at));
+    &name[..upto.unwrap_or(0)]
+}
+
+fn sentence(message: String) -> Option<StrBytes> {
+    Some(StrBytes::from_string(message))
+}
+
+fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_string())
+}
+
 impl Live {
+    pub(super) fn admin(&mut self, asker: Asker, request: AdminRequest, turn: &mut Turn<'_>) {
+        match request {
+            AdminRequest::DeleteRecords(request) => self.delete_records(asker, request, turn),
+            AdminRequest::DescribeConfigs(request) => self.describe_configs(asker, request, turn),
+            AdminRequest::AlterConfigs(request) => self.alter_configs(asker, request, turn),
+            AdminRequest::IncrementalAlterConfigs(request) => {
+                self.incremental_alter_configs(asker, request, turn);
+            }
+            AdminRequest::DescribeLogDirs(request) => self.describe_log_dirs(asker, request, turn),
+            AdminRequest::CreatePartitions(request) => self.create_partitions(asker, request, turn),
+            AdminRequest::ElectLeaders(request) => self.elect_leaders(asker, request, turn),
+            AdminRequest::AlterPartitionReassignments(request) => {
+                self.alter_partition_reassignments(asker, request, turn);
+            }
+            AdminRequest::ListPartitionReassignments(_) => {
+                self.list_partition_reassignments(asker, turn);
+            }
+            AdminRequest::DescribeProducers(request) => self.describe_producers(asker, request, turn),
+            AdminRequest::DescribeTopicPartitions(request) => {
+                self.describe_topic_partitions(asker, request, turn);
+            }
+        }
+    }
+
+    fn answer_admin(&mut self, asker: Asker, response: AdminResponse, known: Lsn, turn: &mut Turn<'_>) {
+        self.answer(asker, Response::Admin(response), known, turn);
+    }
+
     fn node(&self) -> BrokerId {
         BrokerId(self.config.node_id)
     }

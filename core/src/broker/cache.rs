@@ -64,6 +64,21 @@ impl Cache {
         batches.get(at)
     }
 
+    /// Batches in front of the one that holds that offset. Where there is none behind them, the last stays: it does no harm.
+    pub(super) fn forget_below(&mut self, partition: PartitionId, offset: Offset) {
+        let Some(batches) = self.partitions.get_mut(&partition) else { return };
+        let gone = batches.partition_point(|batch| batch.base_offset <= offset).saturating_sub(1);
+        for batch in batches.drain(..gone) {
+            self.bytes -= batch.cost();
+        }
+        let mut places = gone;
+        self.order.retain(|place| {
+            let goes = places > 0 && *place == partition;
+            places -= usize::from(goes);
+            !goes
+        });
+    }
+
     pub(super) fn forget(&mut self, partition: PartitionId) {
         for batch in self.partitions.remove(&partition).unwrap_or_default() {
             self.bytes -= batch.cost();
@@ -108,6 +123,23 @@ mod tests {
             cache.push(PartitionId(2), batch(at, 1000));
             assert!(cache.bytes <= 10_000);
         }
+    }
+
+    #[test]
+    fn deleted_records_leave_the_cache_and_the_order_with_it() {
+        let mut cache = Cache::new(10_000);
+        for at in 0..4 {
+            cache.push(PartitionId(1), batch(at * 10, 100));
+            cache.push(PartitionId(2), batch(at * 10, 100));
+        }
+        cache.forget_below(PartitionId(1), Offset(25));
+        assert_eq!(cache.find(PartitionId(1), Offset(10)), None);
+        assert!(cache.find(PartitionId(1), Offset(20)).is_some(), "it holds the offset");
+        assert_eq!((cache.order.len(), cache.bytes), (6, 6 * (OVERHEAD_BYTES + 161)));
+        cache.forget_below(PartitionId(1), Offset(1000));
+        cache.forget_below(PartitionId(3), Offset(1000));
+        assert_eq!((cache.order.len(), cache.bytes), (5, 5 * (OVERHEAD_BYTES + 161)));
+        assert!(cache.find(PartitionId(2), Offset(0)).is_some());
     }
 
     #[test]

@@ -292,7 +292,9 @@ impl Live {
             }
         }
         let told = job.parts.iter().zip(&reading.answers).map(|(part, answer)| {
-            part.partition(&self.state).ok().filter(|_| answer.error_code == error_code::NONE)
+            // An offset out of range says where the log starts: that is known of the partition.
+            let told = matches!(answer.error_code, error_code::NONE | error_code::OFFSET_OUT_OF_RANGE);
+            part.partition(&self.state).ok().filter(|_| told)
         });
         let known = self.state.known_by(told);
         let answer = self.fetches.sessions.leave(job.session, job.parts, reading.answers);

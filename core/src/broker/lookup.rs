@@ -122,7 +122,12 @@ impl Live {
                                 let file = FileName::Segment(entry.segment());
                                 reads.push(((topic_at, partition_at), file, entry.at(leader_epoch)));
                             }
-                            FoundOffset::Within { batch: batch.unwrap_or_default(), timestamp, leader_epoch }
+                            FoundOffset::Within {
+                                batch: batch.unwrap_or_default(),
+                                from: partition.log_start,
+                                timestamp,
+                                leader_epoch,
+                            }
                         }
                     },
                 };
@@ -234,7 +239,14 @@ pub(super) fn batches(result: DiskResult) -> Result<Vec<Bytes>, Notice> {
     match result {
         Ok(mut replies) => match replies.pop() {
             Some(DiskReply::Batches(batches)) => Ok(batches),
-            Some(DiskReply::Done | DiskReply::Files(_) | DiskReply::Bytes(_) | DiskReply::Scan(_)) | None => {
+            Some(
+                DiskReply::Done
+                | DiskReply::Files(_)
+                | DiskReply::Bytes(_)
+                | DiskReply::Scan(_)
+                | DiskReply::Space(_),
+            )
+            | None => {
                 unreachable!("one reply for each step, of its kind")
             }
         },

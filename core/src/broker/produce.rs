@@ -211,7 +211,7 @@ impl Live {
                         mark(Mark::ProduceDuplicateInFlight);
                     }
                     let early = planted(Planted::DuplicateAnsweredEarly);
-                    let known = if early { Lsn(0) } else { taken.lsn.plus(1) };
+                    let known = if early { Lsn(0) } else { taken.lsn.plus(1).max(partition.start_known) };
                     return Ok(Taken {
                         base_offset: taken.base_offset,
                         append_time: taken.append_time,

@@ -40,6 +40,9 @@ impl Live {
                 | Entry::ProducerIdsReserved { .. }
                 | Entry::ProducersExpired { .. }
                 | Entry::Trimmed { .. }
+                | Entry::PartitionsAdded { .. }
+                | Entry::ConfigsChanged { .. }
+                | Entry::RecordsDeleted { .. }
                 | Entry::Group(_) => {}
             }
         }

@@ -22,6 +22,9 @@
 //! | 5 | producer ids reserved | upto i64 |
 //! | 6 | producers expired | before i64 |
 //! | 7 | trimmed | floor u64 |
+//! | 8 | partitions added | topic id 16, first partition u32, partitions u32 |
+//! | 9 | configs changed | topic id 16, configs: u32 x (name text, given u8, value text if given is 1) |
+//! | 10 | records deleted | partition u32, log start i64 |
 //! | 32 | group changed | group id text, what u8, fields by it: see `entry/group.rs` |
 //!
 //! A type is never reused and its fields never change; a new meaning is a new type.
@@ -79,6 +82,29 @@ pub enum Entry {
         /// First segment that must be there.
         floor: SegmentSequence,
     },
+    /// A topic has further partitions, behind those that it had.
+    PartitionsAdded {
+        /// Which.
+        topic: TopicId,
+        /// Internal number of the first of them; the others follow.
+        first_partition: PartitionId,
+        /// How many.
+        partitions: u32,
+    },
+    /// Configs of a topic are others than before.
+    ConfigsChanged {
+        /// Which.
+        topic: TopicId,
+        /// By name the new value; `None`: it is not given any more.
+        configs: BTreeMap<String, Option<String>>,
+    },
+    /// Records in front of an offset are gone.
+    RecordsDeleted {
+        /// Where.
+        partition: PartitionId,
+        /// First offset that is still there.
+        log_start: Offset,
+    },
     /// A consumer group changed.
     Group(GroupChange),
 }
@@ -118,6 +144,9 @@ const TOPIC_DELETED: u8 = 4;
 const PRODUCER_IDS_RESERVED: u8 = 5;
 const PRODUCERS_EXPIRED: u8 = 6;
 const TRIMMED: u8 = 7;
+const PARTITIONS_ADDED: u8 = 8;
+const CONFIGS_CHANGED: u8 = 9;
+const RECORDS_DELETED: u8 = 10;
 const GROUP: u8 = 32;
 
 impl Append {
@@ -141,6 +170,9 @@ impl Entry {
             | Entry::ProducerIdsReserved { .. }
             | Entry::ProducersExpired { .. }
             | Entry::Trimmed { .. }
+            | Entry::PartitionsAdded { .. }
+            | Entry::ConfigsChanged { .. }
+            | Entry::RecordsDeleted { .. }
             | Entry::Group(_) => 0,
         }
     }
@@ -185,6 +217,22 @@ impl Entry {
             Entry::Trimmed { floor } => {
                 out.put_u64(floor.0);
                 TRIMMED
+            }
+            Entry::PartitionsAdded { topic, first_partition, partitions } => {
+                out.extend_from_slice(&topic.0);
+                out.put_u32(first_partition.0);
+                out.put_u32(*partitions);
+                PARTITIONS_ADDED
+            }
+            Entry::ConfigsChanged { topic, configs } => {
+                out.extend_from_slice(&topic.0);
+                encode_changes(configs, out);
+                CONFIGS_CHANGED
+            }
+            Entry::RecordsDeleted { partition, log_start } => {
+                out.put_u32(partition.0);
+                out.put_i64(log_start.0);
+                RECORDS_DELETED
             }
             Entry::Group(change) => {
                 change.encode(out);
@@ -235,6 +283,31 @@ impl TopicCreated {
         }
         Ok(TopicCreated { id, name, partitions, first_partition, at, configs })
     }
+}
+
+fn encode_changes(configs: &BTreeMap<String, Option<String>>, out: &mut Vec<u8>) {
+    out.put_u32(u32::try_from(configs.len()).expect("there are few configs"));
+    for (name, value) in configs {
+        out.put_text(name);
+        out.put_u8(u8::from(value.is_some()));
+        if let Some(value) = value {
+            out.put_text(value);
+        }
+    }
+}
+
+fn decode_changes(from: &mut Reader<'_>) -> Result<BTreeMap<String, Option<String>>, Malformed> {
+    let mut configs = BTreeMap::new();
+    for _ in 0..from.count(3)? {
+        let name = from.text()?;
+        let value = match from.u8()? {
+            0 => None,
+            1 => Some(from.text()?),
+            _ => return Err(Malformed),
+        };
+        configs.insert(name, value);
+    }
+    Ok(configs)
 }
 
 /// A head as it was read, and the length of its body.
@@ -298,6 +371,22 @@ impl Head {
             }
             PRODUCERS_EXPIRED => Head::Whole(Entry::ProducersExpired { before: Timestamp(fields.i64()?) }),
             TRIMMED => Head::Whole(Entry::Trimmed { floor: SegmentSequence(fields.u64()?) }),
+            PARTITIONS_ADDED => {
+                let topic = TopicId(fields.array()?);
+                let (first_partition, partitions) = (PartitionId(fields.u32()?), fields.u32()?);
+                if partitions == 0 || first_partition.0.checked_add(partitions).is_none() {
+                    return Err(Malformed);
+                }
+                Head::Whole(Entry::PartitionsAdded { topic, first_partition, partitions })
+            }
+            CONFIGS_CHANGED => {
+                let topic = TopicId(fields.array()?);
+                Head::Whole(Entry::ConfigsChanged { topic, configs: decode_changes(&mut fields)? })
+            }
+            RECORDS_DELETED => {
+                let partition = PartitionId(fields.u32()?);
+                Head::Whole(Entry::RecordsDeleted { partition, log_start: Offset(fields.i64()?) })
+            }
             GROUP => Head::Whole(Entry::Group(GroupChange::decode(&mut fields)?)),
             _ => return Err(Malformed),
         };

@@ -203,7 +203,11 @@ impl Recovery {
     fn looked(&mut self, replies: Vec<DiskReply>, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         let mut replies = replies.into_iter().map(|reply| match reply {
             DiskReply::Bytes(bytes) => bytes,
-            DiskReply::Done | DiskReply::Files(_) | DiskReply::Scan(_) | DiskReply::Batches(_) => {
+            DiskReply::Done
+            | DiskReply::Files(_)
+            | DiskReply::Scan(_)
+            | DiskReply::Batches(_)
+            | DiskReply::Space(_) => {
                 unreachable!("only reads were asked for")
             }
         });

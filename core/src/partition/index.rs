@@ -1,4 +1,4 @@
-//! Where the visible batches of a partition are in the log: 32 bytes for each batch, in offset order.
+//! Where the visible batches of a partition are in the log: 40 bytes for each batch, in offset order.
 
 use alloc::collections::VecDeque;
 
@@ -24,13 +24,15 @@ pub struct IndexEntry {
     base: i64,
     /// Largest timestamp of this batch and all before it: ascending, so a time is found by halving.
     newest: i64,
+    /// Largest timestamp of this batch alone.
+    own: i64,
     segment: u32,
     position: u32,
     len: u32,
     last_delta: u32,
 }
 
-const _: () = assert!(size_of::<IndexEntry>() == 32);
+const _: () = assert!(size_of::<IndexEntry>() == 40);
 
 impl IndexEntry {
     /// Offset of the first record.
@@ -74,6 +76,7 @@ impl IndexEntry {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchIndex {
     entries: VecDeque<IndexEntry>,
+    bytes: u64,
 }
 
 impl BatchIndex {
@@ -81,9 +84,11 @@ impl BatchIndex {
     pub fn push(&mut self, append: &Append, place: Place) {
         let header = &append.header;
         let newest = self.entries.back().map_or(i64::MIN, |last| last.newest).max(header.max_timestamp.0);
+        self.bytes += u64::from(append.body_len());
         self.entries.push_back(IndexEntry {
             base: header.base_offset.0,
             newest,
+            own: header.max_timestamp.0,
             segment: u32::try_from(place.segment.0).expect("2^32 segments are 256 PiB of log"),
             position: place.position,
             len: append.body_len(),
@@ -91,10 +96,31 @@ impl BatchIndex {
         });
     }
 
+    /// Batches that lie below that offset as a whole are gone.
+    pub fn drop_below(&mut self, offset: Offset) {
+        let gone = self.entries.partition_point(|entry| entry.last_offset() < offset);
+        self.bytes -= self.entries.drain(..gone).map(|entry| u64::from(entry.len)).sum::<u64>();
+        let mut newest = i64::MIN;
+        for entry in &mut self.entries {
+            newest = newest.max(entry.own);
+            // From here on what is gone was not the newest.
+            if entry.newest == newest {
+                break;
+            }
+            entry.newest = newest;
+        }
+    }
+
     /// Number of batches.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Bytes of all batches together.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether there is no batch.

@@ -1,6 +1,7 @@
 //! What sessions and the brain say to each other. Requests are decoded and their batches verified before they
 //! get here; answers are encoded, and bytes inside batches searched, after they left.
 
+mod admin;
 mod groups;
 
 use alloc::{boxed::Box, vec::Vec};
@@ -14,6 +15,7 @@ use kafka_protocol::messages::{
     ProduceResponse, TopicName, TransactionalId,
 };
 
+pub use self::admin::{AdminRequest, AdminResponse};
 pub use self::groups::{GroupRequest, GroupResponse, JoinIntake};
 use crate::{
     units::{Offset, Tag, Timestamp, TopicId},
@@ -51,6 +53,7 @@ pub enum Request {
     OffsetForLeaderEpoch(OffsetForLeaderEpochRequest),
     InitProducerId(InitProducerIdRequest),
     Group(GroupRequest),
+    Admin(AdminRequest),
 }
 
 /// An answer, encoded by the session in the version of its request.
@@ -70,6 +73,7 @@ pub enum Response {
     OffsetForLeaderEpoch(OffsetForLeaderEpochResponse),
     InitProducerId(InitProducerIdResponse),
     Group(GroupResponse),
+    Admin(AdminResponse),
 }
 
 /// A produce request with its batches parsed and verified.
@@ -185,10 +189,12 @@ pub enum FoundOffset {
         /// Leader epoch of that offset, -1 for none.
         leader_epoch: i32,
     },
-    /// The first record of this batch whose timestamp is at least `timestamp`.
+    /// The first record of this batch, from the offset `from` on, whose timestamp is at least `timestamp`.
     Within {
         /// The whole batch as slices, header first.
         batch: Vec<Bytes>,
+        /// Where the partition starts: in front of it nothing is there any more.
+        from: Offset,
         /// The timestamp looked for.
         timestamp: Timestamp,
         /// Leader epoch of the batch.

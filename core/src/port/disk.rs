@@ -169,6 +169,8 @@ pub enum DiskStep {
     },
     /// Remove a file. One that is not there is fine.
     Remove(FileName),
+    /// How large the disk is and how much of it is left.
+    Space,
 }
 
 /// A record batch in a segment.
@@ -206,6 +208,17 @@ pub enum DiskReply {
     Scan(Box<SegmentScan>),
     /// For [`DiskStep::ReadBatches`], one for each batch asked for.
     Batches(Vec<Bytes>),
+    /// For [`DiskStep::Space`].
+    Space(Space),
+}
+
+/// The size of the volume that the directory is on, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// All of it.
+    pub total: u64,
+    /// What the broker could still take.
+    pub usable: u64,
 }
 
 /// One reply for each step, or the first error.
@@ -277,6 +290,8 @@ pub trait Disk: Send + Sync {
     fn rename(&self, from: FileName, to: FileName) -> Result<(), DiskError>;
     /// Unlink; fine if there is no such file.
     fn remove(&self, file: FileName) -> Result<(), DiskError>;
+    /// Size of the volume, and what is left of it.
+    fn space(&self) -> Result<Space, DiskError>;
 }
 
 /// Runs a script on a disk. Blocking.
@@ -312,6 +327,7 @@ fn perform_step(disk: &dyn Disk, step: &DiskStep) -> Result<DiskReply, DiskError
         DiskStep::SyncDirectory => disk.sync_directory().map(|()| DiskReply::Done),
         DiskStep::Rename { from, to } => disk.rename(*from, *to).map(|()| DiskReply::Done),
         DiskStep::Remove(file) => disk.remove(*file).map(|()| DiskReply::Done),
+        DiskStep::Space => disk.space().map(DiskReply::Space),
     }
 }
 

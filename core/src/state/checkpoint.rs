@@ -4,13 +4,13 @@
 //! |---|---|---|
 //! | 0..8 | magic | `EKCKPT01` |
 //! | 8..12 | CRC-32C | of all bytes behind it |
-//! | 12..16 | format version | 2; version 1 has no groups |
+//! | 12..16 | format version | 3; version 2 has no partitions added, version 1 no groups either |
 //! | 16..24 | LSN | every record below it is folded in |
 //! | 24..28 | epoch | |
 //! | 28..36 | producer ids upto | |
 //! | 36..44 | oldest segment needed | |
 //! | 44..48 | partitions ever created | |
-//! | .. | topics | u32 count, then each as in the log, followed by its partitions |
+//! | .. | topics | u32 count, then each as in the log, with its configs of now, the partitions added (u32 count x number u32), and all its partitions |
 //! | .. | groups | u32 count x (id text, fields as `state/group.rs` writes them) |
 //!
 //! | a partition | |
@@ -30,13 +30,13 @@ use crate::{
         producers::{Producer, TakenBatch},
     },
     planted::{Planted, planted},
-    state::{State, group::Group},
+    state::{State, group::Group, topic::Topic},
     units::{Epoch, Lsn, Offset, PartitionId, ProducerId, SegmentSequence, Timestamp},
 };
 
 const MAGIC: [u8; 8] = *b"EKCKPT01";
 /// The format that this code writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// Why bytes are not a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,12 @@ pub fn encode(state: &State, lsn: Lsn) -> Vec<u8> {
         if planted(Planted::CheckpointWithoutConfigs) {
             created.configs.clear();
         }
+        let added = topic.added_partitions();
         created.encode(&mut out);
+        out.put_u32(u32::try_from(added.len()).expect("partitions are bounded"));
+        for id in added {
+            out.put_u32(id.0);
+        }
         for id in topic.partition_ids() {
             let partition = state.partition(id).expect("a topic's partitions exist as long as it does");
             encode_partition(partition, &mut out);
@@ -150,9 +155,20 @@ pub fn decode(bytes: &[u8]) -> Result<(State, Lsn), NotACheckpoint> {
         if taken || state.topic(created.id).is_some() || state.topic_named(&created.name).is_some() {
             return Err(NotACheckpoint::Damaged);
         }
+        let topic = created.id;
         state.add_topic(created);
-        for id in first..first + count {
-            let partition = state.partition_mut(PartitionId(id)).ok_or(NotACheckpoint::Damaged)?;
+        if version > 2 {
+            for _ in 0..from.count(4)? {
+                let added = PartitionId(from.u32()?);
+                if added >= partitions_upto || state.partition(added).is_some() {
+                    return Err(NotACheckpoint::Damaged);
+                }
+                state.add_partitions(topic, added, 1);
+            }
+        }
+        let ids: Vec<PartitionId> = state.topic(topic).into_iter().flat_map(Topic::partition_ids).collect();
+        for id in ids {
+            let partition = state.partition_mut(id).ok_or(NotACheckpoint::Damaged)?;
             decode_partition(partition, &mut from)?;
         }
     }

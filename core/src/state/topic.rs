@@ -4,10 +4,10 @@ use alloc::{
     collections::BTreeMap,
     format,
     string::{String, ToString},
+    vec::Vec,
 };
 
 use crate::{
-    config::Config,
     limits::TOPIC_NAME_BYTES_MAX,
     log::entry::TopicCreated,
     units::{PartitionId, TopicId},
@@ -16,13 +16,41 @@ use crate::{
 /// A topic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Topic {
-    /// As it was created.
+    /// As it was created, with the configs of now.
     pub created: TopicCreated,
     /// Its configs, read.
     pub config: TopicConfig,
+    /// Internal numbers of its partitions, by index.
+    partitions: Vec<PartitionId>,
 }
 
 impl Topic {
+    /// A topic that has no partitions yet.
+    #[must_use]
+    pub fn new(created: TopicCreated) -> Topic {
+        let config = TopicConfig::read(&created.configs);
+        let partitions = Vec::with_capacity(created.partitions as usize);
+        Topic { created, config, partitions }
+    }
+
+    /// One more partition. Returns its index.
+    pub fn add_partition(&mut self, id: PartitionId) -> i32 {
+        let index = i32::try_from(self.partitions.len()).expect("partitions are bounded");
+        self.partitions.push(id);
+        index
+    }
+
+    /// Configs change, as the log says.
+    pub fn change_configs(&mut self, changes: &BTreeMap<String, Option<String>>) {
+        for (name, value) in changes {
+            match value {
+                Some(value) => drop(self.created.configs.insert(name.clone(), value.clone())),
+                None => drop(self.created.configs.remove(name)),
+            }
+        }
+        self.config = TopicConfig::read(&self.created.configs);
+    }
+
     /// Its id.
     #[must_use]
     pub fn id(&self) -> TopicId {
@@ -36,16 +64,26 @@ impl Topic {
     }
 
     /// Internal numbers of its partitions, in the order of their indexes.
-    pub fn partition_ids(&self) -> impl Iterator<Item = PartitionId> + use<> {
-        let first = self.created.first_partition.0;
-        (first..first + self.created.partitions).map(PartitionId)
+    pub fn partition_ids(&self) -> impl Iterator<Item = PartitionId> {
+        self.partitions.iter().copied()
+    }
+
+    /// Number of partitions.
+    #[must_use]
+    pub fn partition_count(&self) -> i32 {
+        i32::try_from(self.partitions.len()).expect("partitions are bounded")
+    }
+
+    /// Internal numbers of the partitions that it got after its creation, in the order of their indexes.
+    #[must_use]
+    pub fn added_partitions(&self) -> &[PartitionId] {
+        &self.partitions[self.created.partitions as usize..]
     }
 
     /// Internal number of the partition with that index.
     #[must_use]
     pub fn partition_id(&self, index: i32) -> Option<PartitionId> {
-        let index = u32::try_from(index).ok().filter(|index| *index < self.created.partitions)?;
-        Some(PartitionId(self.created.first_partition.0 + index))
+        self.partitions.get(usize::try_from(index).ok()?).copied()
     }
 }
 
@@ -80,53 +118,6 @@ impl TopicConfig {
             }
         }
         read
-    }
-}
-
-/// Configs that Kafka knows and evenkeel does not act upon yet, with the only value that is true of it now.
-const FIXED: [(&str, &[&str]); 9] = [
-    ("cleanup.policy", &["delete"]),
-    ("compression.type", &["producer"]),
-    ("retention.ms", &["-1"]),
-    ("retention.bytes", &["-1"]),
-    ("min.insync.replicas", &["1"]),
-    ("unclean.leader.election.enable", &["false"]),
-    ("remote.storage.enable", &["false"]),
-    ("preallocate", &["true", "false"]),
-    ("message.format.version", &["3.0-IV1"]),
-];
-
-/// Longest config name and value. Both go into error messages, which older versions of the protocol bound.
-const VALUE_BYTES_MAX: usize = 256;
-
-/// Whether a config may be given to a new topic.
-///
-/// # Errors
-/// A sentence for the client: an unknown name, a value out of bounds, or a config that would not be in force.
-pub fn check_config(name: &str, value: &str, config: &Config) -> Result<(), String> {
-    let number = |low: i64, high: i64| match value.parse::<i64>() {
-        Ok(number) if (low..=high).contains(&number) => Ok(()),
-        Ok(_) | Err(_) => Err(format!("{name}={value}: a number from {low} to {high} is needed")),
-    };
-    if name.len() > VALUE_BYTES_MAX {
-        return Err(format!("a config name of {} characters is too long", name.len()));
-    }
-    if value.len() > VALUE_BYTES_MAX {
-        return Err(format!("{name}: a value of {} characters is too long", value.len()));
-    }
-    match name {
-        "max.message.bytes" => number(0, i64::from(config.message_bytes_bound())),
-        "message.timestamp.type" if matches!(value, "CreateTime" | "LogAppendTime") => Ok(()),
-        "message.timestamp.type" => Err(format!("{name}={value}: CreateTime or LogAppendTime is needed")),
-        "message.timestamp.before.max.ms" | "message.timestamp.after.max.ms" => number(0, i64::MAX),
-        _ => match FIXED.iter().find(|(known, _)| *known == name) {
-            Some((_, values)) if values.contains(&value) => Ok(()),
-            Some((_, values)) => Err(format!(
-                "{name}={value} would not be in force: evenkeel supports only {}",
-                values.join(" or ")
-            )),
-            None => Err(format!("{name} is not a topic config that evenkeel supports")),
-        },
     }
 }
 

@@ -22,14 +22,14 @@ use kafka_protocol::{
 };
 
 use super::{
-    api::{Api, GroupApi, Served},
+    api::{AdminApi, Api, GroupApi, Served},
     batch::{BatchHeader, HEADER_BYTES},
     fetch,
     records::find_by_timestamp,
     session::Frame,
 };
 use crate::{
-    port::{FoundOffset, GroupResponse, ListOffsetsAnswer, ListedPartition, Response},
+    port::{AdminResponse, FoundOffset, GroupResponse, ListOffsetsAnswer, ListedPartition, Response},
     units::{Offset, Timestamp},
 };
 
@@ -88,6 +88,7 @@ pub(super) fn encode(response: Response, form: Form) -> Option<Frame> {
         Response::OffsetForLeaderEpoch(message) => Some(form.encode(&message)),
         Response::InitProducerId(message) => Some(form.encode(&message)),
         Response::Group(response) => Some(group(&response, form)),
+        Response::Admin(response) => Some(admin(&response, form)),
     }
 }
 
@@ -106,6 +107,22 @@ fn group(response: &GroupResponse, form: Form) -> Frame {
     }
 }
 
+fn admin(response: &AdminResponse, form: Form) -> Frame {
+    match response {
+        AdminResponse::DeleteRecords(message) => form.encode(message),
+        AdminResponse::DescribeConfigs(message) => form.encode(message),
+        AdminResponse::AlterConfigs(message) => form.encode(message),
+        AdminResponse::DescribeLogDirs(message) => form.encode(message),
+        AdminResponse::CreatePartitions(message) => form.encode(message),
+        AdminResponse::ElectLeaders(message) => form.encode(message),
+        AdminResponse::IncrementalAlterConfigs(message) => form.encode(message),
+        AdminResponse::AlterPartitionReassignments(message) => form.encode(message),
+        AdminResponse::ListPartitionReassignments(message) => form.encode(message),
+        AdminResponse::DescribeProducers(message) => form.encode(message),
+        AdminResponse::DescribeTopicPartitions(message) => form.encode(message),
+    }
+}
+
 fn answers(response: &Response, api: Api) -> bool {
     let its = match response {
         Response::Produce(_) | Response::Silence => Api::Produce,
@@ -119,6 +136,7 @@ fn answers(response: &Response, api: Api) -> bool {
         Response::OffsetForLeaderEpoch(_) => Api::OffsetForLeaderEpoch,
         Response::InitProducerId(_) => Api::InitProducerId,
         Response::Group(response) => Api::Group(group_api(response)),
+        Response::Admin(response) => Api::Admin(admin_api(response)),
     };
     its == api
 }
@@ -138,6 +156,22 @@ fn group_api(response: &GroupResponse) -> GroupApi {
     }
 }
 
+fn admin_api(response: &AdminResponse) -> AdminApi {
+    match response {
+        AdminResponse::DeleteRecords(_) => AdminApi::DeleteRecords,
+        AdminResponse::DescribeConfigs(_) => AdminApi::DescribeConfigs,
+        AdminResponse::AlterConfigs(_) => AdminApi::AlterConfigs,
+        AdminResponse::DescribeLogDirs(_) => AdminApi::DescribeLogDirs,
+        AdminResponse::CreatePartitions(_) => AdminApi::CreatePartitions,
+        AdminResponse::ElectLeaders(_) => AdminApi::ElectLeaders,
+        AdminResponse::IncrementalAlterConfigs(_) => AdminApi::IncrementalAlterConfigs,
+        AdminResponse::AlterPartitionReassignments(_) => AdminApi::AlterPartitionReassignments,
+        AdminResponse::ListPartitionReassignments(_) => AdminApi::ListPartitionReassignments,
+        AdminResponse::DescribeProducers(_) => AdminApi::DescribeProducers,
+        AdminResponse::DescribeTopicPartitions(_) => AdminApi::DescribeTopicPartitions,
+    }
+}
+
 fn list_offsets(answer: ListOffsetsAnswer, version: i16) -> ListOffsetsResponse {
     let topics = answer.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.into_iter().map(|partition| listed(partition, version));
@@ -153,12 +187,15 @@ fn listed(partition: ListedPartition, version: i16) -> ListOffsetsPartitionRespo
             return line.with_error_code(error_code).with_offset(-1).with_timestamp(-1);
         }
         FoundOffset::At { timestamp, offset, leader_epoch } => (offset, timestamp, leader_epoch),
-        FoundOffset::Within { batch, timestamp, leader_epoch } => {
-            let (offset, timestamp) = match find_by_timestamp(&batch, timestamp) {
+        FoundOffset::Within { batch, from, timestamp, leader_epoch } => {
+            let (offset, timestamp) = match find_by_timestamp(&batch, from, timestamp) {
                 Ok(Some(found)) => found,
                 // Damaged, or its header promises a timestamp that no record has (possible where the records
-                // were compressed at produce): the consumer starts early rather than skip anything.
-                Ok(None) | Err(_) => first_of(&batch),
+                // were compressed at produce, or deleted): the consumer starts early rather than skip anything.
+                Ok(None) | Err(_) => {
+                    let (first, timestamp) = first_of(&batch);
+                    (first.max(from), timestamp)
+                }
             };
             (offset, timestamp, leader_epoch)
         }

@@ -4,8 +4,8 @@
 use core::fmt;
 
 use self::Api::{
-    ApiVersions, CreateTopics, DeleteTopics, DescribeCluster, Fetch, FindCoordinator, Group, InitProducerId,
-    ListOffsets, Metadata, OffsetForLeaderEpoch, Produce,
+    Admin, ApiVersions, CreateTopics, DeleteTopics, DescribeCluster, Fetch, FindCoordinator, Group,
+    InitProducerId, ListOffsets, Metadata, OffsetForLeaderEpoch, Produce,
 };
 
 /// A Kafka API that is served.
@@ -24,6 +24,7 @@ pub enum Api {
     OffsetForLeaderEpoch,
     DescribeCluster,
     Group(GroupApi),
+    Admin(AdminApi),
 }
 
 /// An API of consumer groups.
@@ -42,10 +43,28 @@ pub enum GroupApi {
     OffsetDelete,
 }
 
+/// An API of everyday administration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant is the Kafka API of that name")]
+pub enum AdminApi {
+    DeleteRecords,
+    DescribeConfigs,
+    AlterConfigs,
+    DescribeLogDirs,
+    CreatePartitions,
+    ElectLeaders,
+    IncrementalAlterConfigs,
+    AlterPartitionReassignments,
+    ListPartitionReassignments,
+    DescribeProducers,
+    DescribeTopicPartitions,
+}
+
 impl fmt::Display for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Group(api) => fmt::Debug::fmt(api, f),
+            Admin(api) => fmt::Debug::fmt(api, f),
             Produce | Fetch | ListOffsets | Metadata | FindCoordinator | ApiVersions | CreateTopics
             | DeleteTopics | InitProducerId | OffsetForLeaderEpoch | DescribeCluster => {
                 fmt::Debug::fmt(self, f)
@@ -79,7 +98,7 @@ const fn served(api: Api, key: i16, min: i16, max: i16, flexible_from: i16) -> S
 ///
 /// Produce is advertised from version 0 although 0 to 2 close the connection: older librdkafka concludes from a
 /// larger minimum that the broker knows no compression and silently turns it off (KAFKA-18659).
-pub const SERVED: [Served; 21] = [
+pub const SERVED: [Served; 32] = [
     Served { advertised_min: 0, ..served(Produce, 0, 3, 13, 9) },
     served(Fetch, 1, 4, 18, 12),
     served(ListOffsets, 2, 1, 10, 6),
@@ -96,11 +115,22 @@ pub const SERVED: [Served; 21] = [
     served(ApiVersions, 18, 0, 4, 3),
     served(CreateTopics, 19, 2, 7, 5),
     served(DeleteTopics, 20, 1, 6, 4),
+    served(Admin(AdminApi::DeleteRecords), 21, 0, 2, 2),
     served(InitProducerId, 22, 0, 5, 2),
     served(OffsetForLeaderEpoch, 23, 2, 4, 4),
+    served(Admin(AdminApi::DescribeConfigs), 32, 1, 4, 4),
+    served(Admin(AdminApi::AlterConfigs), 33, 0, 2, 2),
+    served(Admin(AdminApi::DescribeLogDirs), 35, 1, 4, 2),
+    served(Admin(AdminApi::CreatePartitions), 37, 0, 3, 2),
     served(Group(GroupApi::DeleteGroups), 42, 0, 2, 2),
+    served(Admin(AdminApi::ElectLeaders), 43, 0, 2, 2),
+    served(Admin(AdminApi::IncrementalAlterConfigs), 44, 0, 1, 1),
+    served(Admin(AdminApi::AlterPartitionReassignments), 45, 0, 1, 0),
+    served(Admin(AdminApi::ListPartitionReassignments), 46, 0, 0, 0),
     served(Group(GroupApi::OffsetDelete), 47, 0, 0, i16::MAX),
     served(DescribeCluster, 60, 0, 2, 0),
+    served(Admin(AdminApi::DescribeProducers), 61, 0, 0, 0),
+    served(Admin(AdminApi::DescribeTopicPartitions), 75, 0, 0, 0),
 ];
 
 /// A cluster feature (KIP-584) that clients decide their behaviour by.

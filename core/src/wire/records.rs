@@ -113,7 +113,7 @@ fn take_field<'a>(body: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     Some(Some(field))
 }
 
-/// The first record of a batch whose timestamp is at least `timestamp`, with that record's own timestamp. In a
+/// The first record of a batch, from the offset `from` on, whose timestamp is at least `timestamp`, with that record's own timestamp. In a
 /// batch stamped with the append time every record has the batch's max timestamp. `batch` is one whole batch as
 /// slices that follow each other, header first. Takes at most [`INFLATED_BYTES_MAX`] bytes out of a compressed
 /// batch, in pieces, and stops at the record found.
@@ -122,6 +122,7 @@ fn take_field<'a>(body: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
 /// The batch is damaged before such a record, or is too large once inflated.
 pub fn find_by_timestamp(
     batch: &[Bytes],
+    from: Offset,
     timestamp: Timestamp,
 ) -> Result<Option<(Offset, Timestamp)>, RecordDamage> {
     let bytes = joined(batch);
@@ -131,7 +132,7 @@ pub fn find_by_timestamp(
         return Ok(None);
     }
     if header.attributes & LOG_APPEND_TIME != 0 {
-        return Ok(Some((header.base_offset, header.max_timestamp)));
+        return Ok(Some((header.base_offset.max(from), header.max_timestamp)));
     }
     let at = |timestamp_delta: i64, offset_delta: i32| {
         let found = Timestamp(header.base_timestamp.0.checked_add(timestamp_delta)?);
@@ -142,7 +143,7 @@ pub fn find_by_timestamp(
         for record in Records::of(records) {
             let record = record?;
             let here = at(record.timestamp_delta, record.offset_delta).ok_or(RecordDamage)?;
-            if here.1 >= timestamp {
+            if here.0 >= from && here.1 >= timestamp {
                 return Ok(Some(here));
             }
         }
@@ -151,7 +152,7 @@ pub fn find_by_timestamp(
     let mut heads = Heads::of(Inflow::open(header.codec(), records).ok_or(RecordDamage)?);
     while let Some((timestamp_delta, offset_delta)) = heads.next()? {
         let here = at(timestamp_delta, offset_delta).ok_or(RecordDamage)?;
-        if here.1 >= timestamp {
+        if here.0 >= from && here.1 >= timestamp {
             return Ok(Some(here));
         }
     }

@@ -244,7 +244,7 @@ pub(super) fn body(dice: &mut Dice, api: Api, version: i16) -> Bytes {
         Api::InitProducerId => encoded(&init_producer_id(dice, v), v),
         Api::OffsetForLeaderEpoch => encoded(&offset_for_leader_epoch(dice, v), v),
         Api::DescribeCluster => encoded(&describe_cluster(dice, v), v),
-        Api::Group(_) => of_schema::body(dice, api, v),
+        Api::Group(_) | Api::Admin(_) => of_schema::body(dice, api, v),
     }
 }
 

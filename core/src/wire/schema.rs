@@ -2,6 +2,7 @@
 //! (`common/message/*.json` in the kafka-clients jar). Only what [`super::preflight`] needs: what a field is
 //! made of, in which versions it is there, and how large an array's element becomes once decoded.
 
+mod admin;
 mod groups;
 
 use core::mem::size_of;
@@ -149,6 +150,7 @@ pub fn request(api: Api) -> Fields {
         Api::OffsetForLeaderEpoch => OFFSET_FOR_LEADER_EPOCH,
         Api::DescribeCluster => DESCRIBE_CLUSTER,
         Api::Group(api) => groups::request(api),
+        Api::Admin(api) => admin::request(api),
     }
 }
 

@@ -18,7 +18,7 @@ use kafka_protocol::{
 
 use super::{
     answer::{self, Form},
-    api::{Api, FEATURES, GroupApi, SERVED, Served},
+    api::{AdminApi, Api, FEATURES, GroupApi, SERVED, Served},
     header::{self, Preamble},
     intake,
     preflight::{self, Malformed},
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     error_code::{INVALID_REQUEST, NONE, UNSUPPORTED_VERSION},
-    port::{GroupRequest, JoinIntake, Request, Response},
+    port::{AdminRequest, GroupRequest, JoinIntake, Request, Response},
     units::Tag,
 };
 
@@ -206,6 +206,7 @@ impl Session {
             Api::OffsetForLeaderEpoch => Request::OffsetForLeaderEpoch(decode(body, form)?),
             Api::DescribeCluster => Request::DescribeCluster(decode(body, form)?),
             Api::Group(api) => Request::Group(self.group(api, client_id, body, form)?),
+            Api::Admin(api) => Request::Admin(admin(api, body, form)?),
         };
         let tag = self.enqueue(form, Answer::Awaited);
         Ok(Some(Inbound { tag, version, request: Box::new(request) }))
@@ -287,6 +288,24 @@ impl Session {
         let frame = form.encode(&message);
         self.enqueue(form, Answer::Ready(frame));
     }
+}
+
+fn admin(api: AdminApi, body: Bytes, form: Form) -> Result<AdminRequest, CloseReason> {
+    Ok(match api {
+        AdminApi::DeleteRecords => AdminRequest::DeleteRecords(decode(body, form)?),
+        AdminApi::DescribeConfigs => AdminRequest::DescribeConfigs(decode(body, form)?),
+        AdminApi::AlterConfigs => AdminRequest::AlterConfigs(decode(body, form)?),
+        AdminApi::DescribeLogDirs => AdminRequest::DescribeLogDirs(decode(body, form)?),
+        AdminApi::CreatePartitions => AdminRequest::CreatePartitions(decode(body, form)?),
+        AdminApi::ElectLeaders => AdminRequest::ElectLeaders(decode(body, form)?),
+        AdminApi::IncrementalAlterConfigs => AdminRequest::IncrementalAlterConfigs(decode(body, form)?),
+        AdminApi::AlterPartitionReassignments => {
+            AdminRequest::AlterPartitionReassignments(decode(body, form)?)
+        }
+        AdminApi::ListPartitionReassignments => AdminRequest::ListPartitionReassignments(decode(body, form)?),
+        AdminApi::DescribeProducers => AdminRequest::DescribeProducers(decode(body, form)?),
+        AdminApi::DescribeTopicPartitions => AdminRequest::DescribeTopicPartitions(decode(body, form)?),
+    })
 }
 
 fn decode<Message: Decodable>(mut body: Bytes, form: Form) -> Result<Message, CloseReason> {

@@ -248,7 +248,7 @@ fn times_find_their_batch_in_the_cache_and_on_the_disk() {
     }
     for at in [0i64, 3, 25, 49] {
         match rig.list_offset("t", 0, 1000 + at * 10 - 5) {
-            FoundOffset::Within { batch, timestamp, leader_epoch } => {
+            FoundOffset::Within { batch, from: Offset(0), timestamp, leader_epoch } => {
                 let bytes: Vec<u8> = batch.iter().flat_map(|slice| slice.to_vec()).collect();
                 assert_eq!(i64::from_be_bytes(bytes[..8].try_into().expect("8")), at);
                 assert_eq!((timestamp, leader_epoch), (Timestamp(1000 + at * 10 - 5), 1));

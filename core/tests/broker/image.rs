@@ -63,6 +63,9 @@ pub(crate) fn crash_after(disk: &Memory, config: &Config, calls: usize) -> (Memo
     }
     type Done = Result<(), DiskError>;
     impl Disk for Failing {
+        fn space(&self) -> Result<evenkeel_core::port::Space, DiskError> {
+            self.disk.space()
+        }
         fn list(&self) -> Result<Vec<FileEntry>, DiskError> {
             self.disk.list()
         }

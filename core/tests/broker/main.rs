@@ -1,6 +1,7 @@
 //! The broker as a value, from the outside: events in, effects out, on a disk in memory.
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test names the one answer it expects")]
 
+mod admin;
 mod clients;
 mod groups;
 mod image;

@@ -277,6 +277,9 @@ fn segments_of_deleted_topics_go_and_the_log_still_starts() {
 fn a_read_error_is_not_the_end_of_the_log() {
     struct Unreadable(Memory);
     impl Disk for Unreadable {
+        fn space(&self) -> Result<evenkeel_core::port::Space, evenkeel_core::port::DiskError> {
+            self.0.space()
+        }
         fn list(&self) -> Result<Vec<evenkeel_core::port::FileEntry>, evenkeel_core::port::DiskError> {
             self.0.list()
         }

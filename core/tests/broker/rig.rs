@@ -11,7 +11,7 @@ use evenkeel_core::{
     Broker, ClientEvent, Config, Effect, Event, Now,
     port::{
         Disk, DiskError, DiskErrorKind, DiskRequest, Fault, FetchAnswer, FileEntry, FileName, FoundOffset,
-        Lane, ProduceIntake, ProducePartition, ProduceTopic, Request, Response, perform,
+        Lane, ProduceIntake, ProducePartition, ProduceTopic, Request, Response, Space, perform,
     },
     units::{ConnId, Instant, Offset, OpId, ProducerId, Tag, Timestamp, TopicId},
     wire::batch::{Batch, BatchHeader, CRC_COVERS_FROM, HEADER_BYTES, LENGTH_OVERHEAD},
@@ -86,6 +86,13 @@ impl Memory {
 }
 
 impl Disk for Memory {
+    fn space(&self) -> Result<Space, DiskError> {
+        if *self.stuck.lock().expect("no test panics with it") {
+            return Err(DiskError { kind: DiskErrorKind::Failed, file: None, detail: String::from("EIO") });
+        }
+        let used = self.with(|files| files.values().map(|bytes| bytes.len() as u64).sum::<u64>());
+        Ok(Space { total: MEMORY_BYTES, usable: MEMORY_BYTES - used })
+    }
     fn list(&self) -> Result<Vec<FileEntry>, DiskError> {
         Ok(self.with(|files| {
             files.iter().map(|(file, bytes)| FileEntry { file: *file, len: bytes.len() as u64 }).collect()
@@ -153,6 +160,9 @@ impl Disk for Memory {
         Ok(())
     }
 }
+
+/// Size of the disk.
+pub(crate) const MEMORY_BYTES: u64 = 1 << 30;
 
 /// One turn: what went in and what came out.
 pub(crate) type Recorded = (Now, Vec<Event>, Vec<Effect>);

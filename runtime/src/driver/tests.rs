@@ -68,6 +68,9 @@ async fn no_event_is_left_lying() {
 async fn a_failed_log_write_halts() {
     struct Failing(Files);
     impl Disk for Failing {
+        fn space(&self) -> Result<evenkeel_core::port::Space, DiskError> {
+            self.0.space()
+        }
         fn list(&self) -> Result<Vec<FileEntry>, DiskError> {
             self.0.list()
         }

@@ -9,6 +9,9 @@ struct Broken {
 }
 
 impl Disk for Broken {
+    fn space(&self) -> Result<evenkeel_core::port::Space, DiskError> {
+        Ok(evenkeel_core::port::Space { total: 0, usable: 0 })
+    }
     fn list(&self) -> Result<Vec<FileEntry>, DiskError> {
         panic!("a bug in a disk thread")
     }

@@ -25,6 +25,7 @@ pub(super) fn of(step: &DiskStep, all: bool) -> Vec<DiskStep> {
                 .collect()
         }
         DiskStep::List
+        | DiskStep::Space
         | DiskStep::Read(_)
         | DiskStep::ReadAt { .. }
         | DiskStep::Scan(_)

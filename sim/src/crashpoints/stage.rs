@@ -386,6 +386,7 @@ impl Stage {
 pub(super) fn changes(step: &DiskStep) -> bool {
     match step {
         DiskStep::List
+        | DiskStep::Space
         | DiskStep::Read(_)
         | DiskStep::ReadAt { .. }
         | DiskStep::Scan(_)

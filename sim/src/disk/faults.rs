@@ -55,6 +55,10 @@ impl Injector {
         fails
     }
 
+    pub(super) fn is_full(&self) -> bool {
+        self.faults.full
+    }
+
     pub(super) fn no_room(&mut self, file: FileName) -> bool {
         if self.faults.full {
             self.injected.push(format!("{file}: ENOSPC"));

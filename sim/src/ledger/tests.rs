@@ -292,7 +292,12 @@ fn ends_and_times_find_what_is_known() {
     let time = plain(1).header.max_timestamp.0;
     let within = |batch: &Batch| {
         let slices = vec![Bytes::copy_from_slice(&batch.header.encode()), batch.records.clone()];
-        listed(FoundOffset::Within { batch: slices, timestamp: Timestamp(time), leader_epoch: 1 })
+        listed(FoundOffset::Within {
+            batch: slices,
+            from: Offset(0),
+            timestamp: Timestamp(time),
+            leader_epoch: 1,
+        })
     };
     assert_eq!(talk.ledger.first_at(KEY, time), Some(0));
     assert_eq!(talk.told(Asked::Time(KEY, time, 0), &within(&plain(1))), "");

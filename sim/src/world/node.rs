@@ -288,6 +288,7 @@ impl World {
         let typical = match &job.request.steps[job.at] {
             DiskStep::Sync(_) | DiskStep::SyncDirectory => self.shape.sync_micros,
             DiskStep::List
+            | DiskStep::Space
             | DiskStep::Read(_)
             | DiskStep::ReadAt { .. }
             | DiskStep::Scan(_)
@@ -376,6 +377,7 @@ fn part_of(step: &DiskStep, dice: &mut Dice) -> DiskStep {
         }
         DiskStep::Zero { file, len } => DiskStep::Zero { file: *file, len: dice.below(len + 1) },
         DiskStep::List
+        | DiskStep::Space
         | DiskStep::Read(_)
         | DiskStep::ReadAt { .. }
         | DiskStep::Scan(_)

@@ -45,7 +45,8 @@ impl World {
             | Response::DeleteTopics(_)
             | Response::OffsetForLeaderEpoch(_)
             | Response::InitProducerId(_)
-            | Response::Group(_) => true,
+            | Response::Group(_)
+            | Response::Admin(_) => true,
         };
         if !promises || !self.oracle.chance(self.shape.checked_answers) {
             return Ok(());

@@ -294,7 +294,7 @@ fn of_step(step: &DiskStep) -> Scene {
             Scene { extent: at(*file), ..plain }
         }
         DiskStep::Scan(order) => Scene { extent: at(order.file), ..plain },
-        DiskStep::List => plain,
+        DiskStep::List | DiskStep::Space => plain,
     }
 }
 
@@ -315,6 +315,7 @@ pub(crate) fn brief_step(step: &DiskStep) -> String {
         DiskStep::ReadBatches { file, batches } => format!("read {} batches of {file}", batches.len()),
         DiskStep::Scan(order) => format!("scan {}", order.file),
         DiskStep::List => String::from("list"),
+        DiskStep::Space => String::from("space"),
         DiskStep::SyncDirectory => String::from("sync directory"),
     }
 }
@@ -337,6 +338,7 @@ pub(crate) fn brief(response: &Response) -> String {
         Response::DescribeCluster(_) => String::from("cluster"),
         Response::OffsetForLeaderEpoch(_) => String::from("epoch end"),
         Response::Group(answer) => format!("{answer:?}"),
+        Response::Admin(answer) => format!("{answer:?}"),
     }
 }
 

@@ -10,6 +10,9 @@ use evenkeel_sim::disk::SimDisk;
 pub(crate) struct Lying(pub(crate) Arc<SimDisk>);
 
 impl Disk for Lying {
+    fn space(&self) -> Result<evenkeel_core::port::Space, DiskError> {
+        self.0.space()
+    }
     fn list(&self) -> Result<Vec<FileEntry>, DiskError> {
         self.0.list()
     }

@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use evenkeel_core::{
     port::{
-        FetchAnswer, FetchedPartition, FetchedTopic, FoundOffset, GroupRequest, ListOffsetsAnswer,
-        ListedPartition, ListedTopic, ProduceIntake, Request, Response,
+        AdminRequest, FetchAnswer, FetchedPartition, FetchedTopic, FoundOffset, GroupRequest,
+        ListOffsetsAnswer, ListedPartition, ListedTopic, ProduceIntake, Request, Response,
     },
     units::{Offset, Timestamp, TopicId},
 };
@@ -40,6 +40,7 @@ pub(crate) fn encode(correlation: i32, version: i16, request: &Request) -> (Sent
         Request::DescribeCluster(_) => ApiKey::DescribeCluster,
         Request::OffsetForLeaderEpoch(_) => ApiKey::OffsetForLeaderEpoch,
         Request::Group(request) => group_key(request),
+        Request::Admin(request) => admin_key(request),
     };
     let mut frame = BytesMut::from(&[0u8; 4][..]);
     let header = RequestHeader::default()
@@ -60,6 +61,10 @@ pub(crate) fn encode(correlation: i32, version: i16, request: &Request) -> (Sent
         Request::OffsetForLeaderEpoch(request) => request.encode(&mut frame, version),
         Request::Group(request) => {
             group(request, &mut frame, version);
+            Ok(())
+        }
+        Request::Admin(request) => {
+            admin(request, &mut frame, version);
             Ok(())
         }
     }
@@ -96,6 +101,39 @@ fn group(request: &GroupRequest, frame: &mut BytesMut, version: i16) {
         GroupRequest::List(request) => request.encode(frame, version),
         GroupRequest::Delete(request) => request.encode(frame, version),
         GroupRequest::OffsetDelete(request) => request.encode(frame, version),
+    }
+    .expect("a valid request");
+}
+
+fn admin_key(request: &AdminRequest) -> ApiKey {
+    match request {
+        AdminRequest::DeleteRecords(_) => ApiKey::DeleteRecords,
+        AdminRequest::DescribeConfigs(_) => ApiKey::DescribeConfigs,
+        AdminRequest::AlterConfigs(_) => ApiKey::AlterConfigs,
+        AdminRequest::DescribeLogDirs(_) => ApiKey::DescribeLogDirs,
+        AdminRequest::CreatePartitions(_) => ApiKey::CreatePartitions,
+        AdminRequest::ElectLeaders(_) => ApiKey::ElectLeaders,
+        AdminRequest::IncrementalAlterConfigs(_) => ApiKey::IncrementalAlterConfigs,
+        AdminRequest::AlterPartitionReassignments(_) => ApiKey::AlterPartitionReassignments,
+        AdminRequest::ListPartitionReassignments(_) => ApiKey::ListPartitionReassignments,
+        AdminRequest::DescribeProducers(_) => ApiKey::DescribeProducers,
+        AdminRequest::DescribeTopicPartitions(_) => ApiKey::DescribeTopicPartitions,
+    }
+}
+
+fn admin(request: &AdminRequest, frame: &mut BytesMut, version: i16) {
+    match request {
+        AdminRequest::DeleteRecords(request) => request.encode(frame, version),
+        AdminRequest::DescribeConfigs(request) => request.encode(frame, version),
+        AdminRequest::AlterConfigs(request) => request.encode(frame, version),
+        AdminRequest::DescribeLogDirs(request) => request.encode(frame, version),
+        AdminRequest::CreatePartitions(request) => request.encode(frame, version),
+        AdminRequest::ElectLeaders(request) => request.encode(frame, version),
+        AdminRequest::IncrementalAlterConfigs(request) => request.encode(frame, version),
+        AdminRequest::AlterPartitionReassignments(request) => request.encode(frame, version),
+        AdminRequest::ListPartitionReassignments(request) => request.encode(frame, version),
+        AdminRequest::DescribeProducers(request) => request.encode(frame, version),
+        AdminRequest::DescribeTopicPartitions(request) => request.encode(frame, version),
     }
     .expect("a valid request");
 }

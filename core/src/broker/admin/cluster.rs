@@ -131,7 +131,7 @@ impl Live {
 
     fn describe(&self, topic: &Topic, operations: bool) -> MetadataResponseTopic {
         let us = self.node();
-        let partitions = (0..topic.created.partitions.cast_signed()).map(|index| {
+        let partitions = (0..topic.partition_count()).map(|index| {
             MetadataResponsePartition::default()
                 .with_partition_index(index)
                 .with_leader_id(us)

@@ -20,20 +20,20 @@ use kafka_protocol::{
 };
 
 use crate::{
-    broker::{Asker, Live},
+    broker::{Asker, Live, admin::Refused},
     error_code,
     limits::{PARTITIONS_MAX, TOPIC_PARTITIONS_MAX},
     log::entry::{Entry, TopicCreated},
     marks::{Mark, mark},
     planted::{Planted, planted},
     port::Response,
-    state::topic::{check_config, check_name, collision_form},
+    state::{
+        configs::check_configs,
+        topic::{check_name, collision_form},
+    },
     turn::Turn,
     units::TopicId,
 };
-
-/// A Kafka error code and a sentence for the client's user.
-type Refused = (i16, String);
 
 impl Live {
     /// Checks a topic that is to be created and gives it its numbers.
@@ -65,10 +65,7 @@ impl Live {
             let message = format!("the broker holds at most {PARTITIONS_MAX} partitions");
             return Err((error_code::POLICY_VIOLATION, message));
         }
-        for (config, value) in &configs {
-            check_config(config, value, &self.config)
-                .map_err(|message| (error_code::INVALID_CONFIG, message))?;
-        }
+        check_configs(&configs, &self.config).map_err(|message| (error_code::INVALID_CONFIG, message))?;
         if !self.log.accepts() {
             mark(Mark::CreateNoRoom);
             let message = String::from("the disk gives no room for another log segment");
@@ -173,26 +170,11 @@ impl Live {
     }
 
     fn created(&self, created: &TopicCreated) -> CreatableTopicResult {
-        const FROM_TOPIC: i8 = 1;
-        const FROM_DEFAULT: i8 = 5;
-        let defaults = [
-            ("cleanup.policy", String::from("delete")),
-            ("compression.type", String::from("producer")),
-            ("max.message.bytes", self.config.message_bytes_max.to_string()),
-            ("message.timestamp.type", String::from("CreateTime")),
-            ("retention.bytes", String::from("-1")),
-            ("retention.ms", String::from("-1")),
-        ];
-        let mut configs: BTreeMap<String, (String, i8)> =
-            defaults.into_iter().map(|(name, value)| (String::from(name), (value, FROM_DEFAULT))).collect();
-        for (name, value) in &created.configs {
-            configs.insert(name.clone(), (value.clone(), FROM_TOPIC));
-        }
-        let told = configs.into_iter().map(|(name, (value, source))| {
+        let told = self.told_configs(&created.configs).map(|told| {
             CreatableTopicConfigs::default()
-                .with_name(StrBytes::from_string(name))
-                .with_value(Some(StrBytes::from_string(value)))
-                .with_config_source(source)
+                .with_name(StrBytes::from_static_str(told.key.name))
+                .with_value(Some(StrBytes::from_string(told.value)))
+                .with_config_source(told.source)
         });
         CreatableTopicResult::default()
             .with_name(TopicName(StrBytes::from_string(created.name.clone())))

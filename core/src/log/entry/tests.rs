@@ -50,6 +50,19 @@ pub(crate) fn samples() -> Vec<Entry> {
         Entry::ProducerIdsReserved { upto: ProducerId(1000) },
         Entry::ProducersExpired { before: Timestamp(123_456) },
         Entry::Trimmed { floor: SegmentSequence(6) },
+        Entry::PartitionsAdded {
+            topic: TopicId([0xee; 16]),
+            first_partition: PartitionId(13),
+            partitions: 2,
+        },
+        Entry::ConfigsChanged {
+            topic: TopicId([0xee; 16]),
+            configs: BTreeMap::from([
+                (String::from("flush.ms"), Some(String::from("7"))),
+                (String::from("preallocate"), None),
+            ]),
+        },
+        Entry::RecordsDeleted { partition: PartitionId(0x0a0b), log_start: Offset(0x0c0d) },
         group(GroupEntry::Member { generation: 2, member: member("m") }),
         group(GroupEntry::Generation {
             generation: 2,
@@ -93,6 +106,10 @@ fn heads_have_the_bytes_they_always_had() {
         "050f0000000000e803000000000000",
         "060f000000000040e2010000000000",
         "070f00000000000600000000000000",
+        "081f00000000 00eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee0d00000002000000",
+        "093700000000 00eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee020000000800666c7573682e6d730101003 \
+         70b00707265616c6c6f6361746500",
+        "0a13000000 00000b0a00000d0c000000000000",
     ];
     for (entry, want) in samples().iter().zip(golden) {
         let mut head = Vec::new();

@@ -89,7 +89,7 @@ fn every_damaged_byte_and_every_cut_is_noticed() {
 fn the_front_of_a_checkpoint_has_the_bytes_it_always_had() {
     let (state, lsn) = sample();
     let hex: String = encode(&state, lsn)[12..52].iter().map(|byte| alloc::format!("{byte:02x}")).collect();
-    assert_eq!(hex, "02000000080000000000000002000000e80300000000000003000000000000000500000001000000");
+    assert_eq!(hex, "03000000080000000000000002000000e80300000000000003000000000000000500000001000000");
 }
 
 #[test]
@@ -111,20 +111,56 @@ fn a_topic_that_is_there_twice_is_damage() {
     }
 }
 
+/// What format 2 wrote of [`sample`].
+const FORMAT_2: &str = "454b434b505430313dd8441902000000080000000000000002000000e8030000000000000300000000000000050000000100\
+    00000202020202020202020202020202020204006b657074030000000200000005000000000000000100000016006d657373\
+    6167652e74696d657374616d702e747970650d004c6f67417070656e6454696d650000000000000000050000000000000001\
+    0000000200000000000000000000000100000007000000000000000000e80300000000000001000000000400000000000000\
+    00000000ffffffffffffffff0400000000000000000000000000000000000000000000000000000000000000000000000000\
+    00000500000000000000010000000200000000000000000000000000000000000000";
+
 #[test]
-fn groups_are_in_a_checkpoint_and_a_checkpoint_of_the_first_version_has_none() {
+fn checkpoints_of_earlier_formats_are_read() {
+    let digits: Vec<u8> =
+        FORMAT_2.bytes().map(|digit| if digit > b'9' { digit - b'a' + 10 } else { digit - b'0' }).collect();
+    let second: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    assert_eq!(decode(&second), Ok(sample()));
+    // Format 1 is the same without groups, of which the sample has none.
+    let mut first = second[..second.len() - 4].to_vec();
+    first[12] = 1;
+    let crc = crc32c::crc32c(&first[12..]);
+    first[8..12].copy_from_slice(&crc.to_le_bytes());
+    assert_eq!(decode(&first), Ok(sample()));
+}
+
+#[test]
+fn groups_added_partitions_and_changed_configs_are_in_a_checkpoint() {
     let (mut state, lsn) = sample();
-    let without = encode(&state, lsn);
-    let mut before = without[..without.len() - 4].to_vec();
-    before[12] = 1;
-    let crc = crc32c::crc32c(&before[12..]);
-    before[8..12].copy_from_slice(&crc.to_le_bytes());
-    assert_eq!(decode(&before), Ok((state.clone(), lsn)));
     for entry in crate::log::entry::tests::samples() {
         if matches!(entry, Entry::Group(_)) {
             state.apply(Lsn(lsn.0 - 1), &entry);
         }
     }
+    let kept = TopicId([2; 16]);
+    let before = Lsn(lsn.0 - 1);
+    state.apply(before, &topic("between", 3, 5, 1));
+    state.apply(
+        before,
+        &Entry::PartitionsAdded { topic: kept, first_partition: PartitionId(6), partitions: 2 },
+    );
+    let configs = [("flush.ms", Some("7")), ("message.timestamp.type", None)];
+    let configs = configs.map(|(name, value)| (String::from(name), value.map(String::from)));
+    state.apply(before, &Entry::ConfigsChanged { topic: kept, configs: BTreeMap::from(configs) });
+    state.apply(before, &Entry::RecordsDeleted { partition: PartitionId(4), log_start: Offset(3) });
     assert!(state.group_count() > 0);
-    assert_eq!(decode(&encode(&state, lsn)), Ok((state, lsn)));
+    let (read, upto) = decode(&encode(&state, lsn)).expect("a checkpoint");
+    let topic = read.topic(kept).expect("it is there");
+    let ids: Vec<u32> = topic.partition_ids().map(|id| id.0).collect();
+    assert_eq!((upto, ids), (lsn, Vec::from([2, 3, 4, 6, 7])));
+    assert_eq!(topic.created.configs, BTreeMap::from([(String::from("flush.ms"), String::from("7"))]));
+    assert!(!topic.config.log_append_time);
+    assert_eq!(read.partition(PartitionId(4)).map(|partition| partition.log_start), Some(Offset(3)));
+    // What only answers under way need to know is not there.
+    state.partition_mut(PartitionId(4)).expect("it is there").start_known = Lsn(0);
+    assert_eq!(read, state);
 }

@@ -40,6 +40,24 @@ fn of_groups(api: GroupApi) -> GroupResponse {
     }
 }
 
+fn of_admin(api: AdminApi) -> AdminResponse {
+    match api {
+        AdminApi::DeleteRecords => AdminResponse::DeleteRecords(Default::default()),
+        AdminApi::DescribeConfigs => AdminResponse::DescribeConfigs(Default::default()),
+        AdminApi::AlterConfigs => AdminResponse::AlterConfigs(Default::default()),
+        AdminApi::DescribeLogDirs => AdminResponse::DescribeLogDirs(Default::default()),
+        AdminApi::CreatePartitions => AdminResponse::CreatePartitions(Default::default()),
+        AdminApi::ElectLeaders => AdminResponse::ElectLeaders(Default::default()),
+        AdminApi::IncrementalAlterConfigs => AdminResponse::IncrementalAlterConfigs(Default::default()),
+        AdminApi::AlterPartitionReassignments => {
+            AdminResponse::AlterPartitionReassignments(Default::default())
+        }
+        AdminApi::ListPartitionReassignments => AdminResponse::ListPartitionReassignments(Default::default()),
+        AdminApi::DescribeProducers => AdminResponse::DescribeProducers(Default::default()),
+        AdminApi::DescribeTopicPartitions => AdminResponse::DescribeTopicPartitions(Default::default()),
+    }
+}
+
 #[test]
 fn an_answer_of_every_api_is_encoded_in_every_version() {
     for (served, version) in versions() {
@@ -58,6 +76,7 @@ fn an_answer_of_every_api_is_encoded_in_every_version() {
             }
             Api::DescribeCluster => Response::DescribeCluster(DescribeClusterResponse::default()),
             Api::Group(api) => Response::Group(of_groups(api)),
+            Api::Admin(api) => Response::Admin(of_admin(api)),
         };
         let form = Form { served, version, correlation_id: 31 };
         let frame = encode(response, form).expect("not silence");
@@ -95,7 +114,12 @@ fn offsets_are_listed_in_every_version_with_a_leader_epoch_from_4() {
         let at = FoundOffset::At { timestamp: Timestamp(-1), offset: Offset(42), leader_epoch: 6 };
         assert_eq!(listed_in(version, at), (0, 42, -1, epoch(6)));
         assert_eq!(listed_in(version, FoundOffset::Error(3)), (3, -1, -1, -1));
-        let within = FoundOffset::Within { batch: batch(4), timestamp: Timestamp(1003), leader_epoch: 6 };
+        let within = FoundOffset::Within {
+            batch: batch(4),
+            from: Offset(0),
+            timestamp: Timestamp(1003),
+            leader_epoch: 6,
+        };
         assert_eq!(listed_in(version, within), (0, 101, 1005, epoch(6)));
     }
 }
@@ -103,13 +127,19 @@ fn offsets_are_listed_in_every_version_with_a_leader_epoch_from_4() {
 #[test]
 fn a_batch_without_the_record_it_promised_answers_its_first_offset() {
     for codec in 0..=4 {
-        let within = FoundOffset::Within { batch: batch(codec), timestamp: Timestamp(1010), leader_epoch: 6 };
+        let within = FoundOffset::Within {
+            batch: batch(codec),
+            from: Offset(0),
+            timestamp: Timestamp(1010),
+            leader_epoch: 6,
+        };
         assert_eq!(listed_in(8, within), (0, 100, 1000, 6), "codec {codec}");
     }
     let mut damaged = batch(3)[0].to_vec();
     damaged[70] ^= 0xff;
     damaged.truncate(90);
     let slices = Vec::from([Bytes::copy_from_slice(&damaged[..20]), Bytes::copy_from_slice(&damaged[20..])]);
-    let within = FoundOffset::Within { batch: slices, timestamp: Timestamp(1009), leader_epoch: 6 };
+    let within =
+        FoundOffset::Within { batch: slices, from: Offset(0), timestamp: Timestamp(1009), leader_epoch: 6 };
     assert_eq!(listed_in(8, within), (0, 100, 1000, 6));
 }

@@ -44,7 +44,7 @@ fn batches_of_kafka_itself_are_searched_in_every_codec() {
         let batch = [by_kafka(codec)];
         let header = BatchHeader::parse(batch[0].first_chunk().expect("a header"));
         assert_eq!(usize::try_from(header.codec()), Ok(codec));
-        let find = |after: i64| find_by_timestamp(&batch, Timestamp(FIRST + after));
+        let find = |after: i64| find_by_timestamp(&batch, Offset(0), Timestamp(FIRST + after));
         let at = |offset, after: i64| Ok(Some((Offset(offset), Timestamp(FIRST + after))));
         assert_eq!(find(-1000), at(0, 0), "codec {codec}");
         assert_eq!(find(0), at(0, 0), "codec {codec}");
@@ -134,7 +134,11 @@ fn the_record_found_is_the_first_that_a_naive_search_finds() {
         let wanted = 1000 + dice.below(60) as i64 - 12;
         let naive = (0..deltas.len()).find(|at| 1000 + deltas[*at] >= wanted);
         let naive = naive.map(|at| (header.base_offset.plus(at as i64), Timestamp(1000 + deltas[at])));
-        assert_eq!(find_by_timestamp(&batch, Timestamp(wanted)), Ok(naive), "seed {seed} codec {codec}");
+        assert_eq!(
+            find_by_timestamp(&batch, Offset(0), Timestamp(wanted)),
+            Ok(naive),
+            "seed {seed} codec {codec}"
+        );
     }
 }
 
@@ -153,7 +157,7 @@ fn a_record_is_found_in_a_batch_of_megabytes_in_every_codec() {
         header.attributes = codec;
         let batch = [sample::batch(header, &sample::compressed(&mut Dice(3), codec, &plain))];
         for wanted in [0, 777, lines, lines + 1] {
-            let found = find_by_timestamp(&batch, Timestamp(1000 + wanted));
+            let found = find_by_timestamp(&batch, Offset(0), Timestamp(1000 + wanted));
             assert_eq!(found, Ok(Some((Offset(wanted), Timestamp(1000 + wanted)))), "codec {codec}");
         }
     }
@@ -165,9 +169,15 @@ fn under_append_time_every_record_has_the_batchs_time() {
     header.base_offset = Offset(40);
     header.stamp_append_time(Timestamp(9000), 10);
     let batch = [sample::batch(header, &records(&[0, 5]))];
-    assert_eq!(find_by_timestamp(&batch, Timestamp(1005)), Ok(Some((Offset(40), Timestamp(9000)))));
-    assert_eq!(find_by_timestamp(&batch, Timestamp(9000)), Ok(Some((Offset(40), Timestamp(9000)))));
-    assert_eq!(find_by_timestamp(&batch, Timestamp(9001)), Ok(None));
+    assert_eq!(
+        find_by_timestamp(&batch, Offset(0), Timestamp(1005)),
+        Ok(Some((Offset(40), Timestamp(9000))))
+    );
+    assert_eq!(
+        find_by_timestamp(&batch, Offset(0), Timestamp(9000)),
+        Ok(Some((Offset(40), Timestamp(9000))))
+    );
+    assert_eq!(find_by_timestamp(&batch, Offset(0), Timestamp(9001)), Ok(None));
 }
 
 #[test]
@@ -185,13 +195,16 @@ fn a_damaged_batch_is_an_error_and_never_a_panic() {
             bytes[at] = dice.roll() as u8;
         }
         bytes.truncate(bytes.len() - dice.below(20) as usize % bytes.len());
-        let found = find_by_timestamp(&[sample::batch(header, &bytes)], Timestamp(i64::MAX));
+        let found = find_by_timestamp(&[sample::batch(header, &bytes)], Offset(0), Timestamp(i64::MAX));
         if codec > 4 {
             assert_eq!(found, Err(RecordDamage), "seed {seed} codec {codec}");
         }
     }
-    assert_eq!(find_by_timestamp(&[], Timestamp(0)), Err(RecordDamage));
-    assert_eq!(find_by_timestamp(&[Bytes::from_static(&[0; 60])], Timestamp(0)), Err(RecordDamage));
+    assert_eq!(find_by_timestamp(&[], Offset(0), Timestamp(0)), Err(RecordDamage));
+    assert_eq!(
+        find_by_timestamp(&[Bytes::from_static(&[0; 60])], Offset(0), Timestamp(0)),
+        Err(RecordDamage)
+    );
 }
 
 #[test]
@@ -204,5 +217,8 @@ fn a_batch_that_inflates_beyond_the_bound_is_given_up() {
     assert!(compressed.len() < 1 << 20);
     let mut header = header(&[0, 1]);
     header.attributes = 1;
-    assert_eq!(find_by_timestamp(&[sample::batch(header, &compressed)], Timestamp(1001)), Err(RecordDamage));
+    assert_eq!(
+        find_by_timestamp(&[sample::batch(header, &compressed)], Offset(0), Timestamp(1001)),
+        Err(RecordDamage)
+    );
 }
