@@ -2,57 +2,10 @@
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
-const { mayPass, newProducer, newReader, newTopic, random, randomBytes, readAll, restartBroker } = require('./suite')
+const { Progress, stream } = require('./stream')
+const { newProducer, newReader, newTopic, readAll, restartBroker } = require('./suite')
 
 const partitions = 3
-
-// Sends small batches one after the other until told to stop; what a failed send held is sent again, unchanged.
-async function stream(producer, topic, progress) {
-  const confirmed = new Map() // "partition/offset" -> value
-  let [sent, failedSends] = [0, 0]
-  while (!progress.stop) {
-    const messages = Array.from({ length: 1 + random(20) }, () => {
-      const value = `${String(sent).padStart(8, '0')} ${randomBytes(random(50)).toString('hex')}`
-      return { partition: sent++ % partitions, value }
-    })
-    for (;;) {
-      let outcome
-      try {
-        outcome = await producer.send({ topic, messages })
-      } catch (error) {
-        assert.ok(mayPass(error), error.stack)
-        failedSends++
-        continue
-      }
-      for (const { partition, baseOffset, errorCode } of outcome) {
-        assert.equal(errorCode, 0)
-        messages
-          .filter(message => message.partition === partition)
-          .forEach((message, at) => {
-            const place = `${partition}/${BigInt(baseOffset) + BigInt(at)}`
-            assert.ok(!confirmed.has(place), `${place} is confirmed twice`)
-            confirmed.set(place, message.value)
-          })
-      }
-      break
-    }
-    progress.advance(messages.length)
-  }
-  return { confirmed, sent, failedSends }
-}
-
-class Progress {
-  stop = false
-  count = 0
-  waiting = []
-  advance(by) {
-    this.count += by
-    this.waiting = this.waiting.filter(({ target, resolve }) => (this.count < target ? true : resolve()))
-  }
-  more(by) {
-    return new Promise(resolve => this.waiting.push({ target: this.count + by, resolve }))
-  }
-}
 
 for (const idempotent of [false, true]) {
   const promise = idempotent ? 'exactly once' : 'at least once'
@@ -78,7 +31,7 @@ for (const idempotent of [false, true]) {
 
     const progress = new Progress()
     t.after(() => (progress.stop = true))
-    const streaming = stream(await newProducer(t, { idempotent }), topic, progress)
+    const streaming = stream(await newProducer(t, { idempotent }), topic, partitions, progress)
     const enough = count => Promise.race([progress.more(count), streaming, polling])
     await enough(2000)
     await restartBroker()

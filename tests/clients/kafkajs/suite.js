@@ -1,10 +1,11 @@
 // Drives a running broker with the unmodified KafkaJS client at its default settings. A test changes a setting only where
 // the setting is what it tests.
 //
-// KafkaJS consumers always belong to a group, so this suite reads with what lies under them: the client's own Cluster
-// and the low-level `fetch` of its Broker. Consuming through groups comes with the broker's support for them.
+// KafkaJS consumers always belong to a group. What is not about groups is read with what lies under them: the client's own
+// Cluster and the low-level `fetch` of its Broker. `group.js` consumes through groups.
 'use strict'
 
+const assert = require('node:assert/strict')
 const { execFile } = require('node:child_process')
 const { promisify } = require('node:util')
 const { Kafka, logLevel } = require('kafkajs')
@@ -72,6 +73,35 @@ async function createTopic(admin, topic, numPartitions) {
 // KafkaJS gives up after some retries; a program that wants to go on then begins again.
 const mayPass = error => error != null && (error.retriable || mayPass(error.cause))
 
+// Each level of KafkaJS wraps the error of the one below.
+function rootOf(error) {
+  for (;;) {
+    const inner = error.errors?.[0] ?? error.cause
+    if (inner == null) return error
+    error = inner
+  }
+}
+
+const rejectsWith = (type, promise) =>
+  assert.rejects(promise, error => {
+    assert.equal(rootOf(error).type, type, `${rootOf(error).stack}`)
+    return true
+  })
+
+// What every KafkaJS client has within.
+const newCluster = () =>
+  new Cluster({
+    logger: createLogger({ level: logLevel.NOTHING, logCreator: () => () => {} }),
+    socketFactory: createSocketFactory(),
+    brokers,
+    clientId: 'kafkajs-suite',
+    connectionTimeout: 1000,
+    metadataMaxAge: 300_000,
+    enforceRequestTimeout: true,
+    allowAutoTopicCreation: false,
+    isolationLevel: 1,
+  })
+
 // Reads partitions of one topic from given offsets and goes on over lost connections, as a KafkaJS consumer does.
 class Reader {
   constructor(topic, offsets) {
@@ -79,17 +109,7 @@ class Reader {
     this.offsets = new Map(offsets) // partition -> the next offset
     this.interruptions = 0
     this.stopped = false
-    this.cluster = new Cluster({
-      logger: createLogger({ level: logLevel.NOTHING, logCreator: () => () => {} }),
-      socketFactory: createSocketFactory(),
-      brokers,
-      clientId: 'kafkajs-suite',
-      connectionTimeout: 1000,
-      metadataMaxAge: 300_000,
-      enforceRequestTimeout: true,
-      allowAutoTopicCreation: false,
-      isolationLevel: 1,
-    })
+    this.cluster = newCluster()
   }
 
   async connect() {
@@ -189,4 +209,7 @@ async function restartBroker() {
   await promisify(execFile)('bash', ['-c', process.env.EVENKEEL_RESTART], { timeout: patienceMs })
 }
 
-module.exports = { createTopic, mayPass, newAdmin, newProducer, newReader, newTopic, random, randomBytes, readAll, restartBroker, unusedName }
+module.exports = {
+  createTopic, kafka, mayPass, newAdmin, newCluster, newProducer, newReader, newTopic, patienceMs, random, randomBytes, readAll, rejectsWith,
+  restartBroker, unusedName,
+}

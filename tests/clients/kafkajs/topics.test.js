@@ -2,25 +2,10 @@
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
-const { createTopic, newAdmin, newProducer, newReader, newTopic, readAll, unusedName } = require('./suite')
+const { createTopic, newAdmin, newProducer, newReader, newTopic, readAll, rejectsWith, unusedName } = require('./suite')
 
 // An unknown topic is retriable to KafkaJS: without this each such answer takes about ten seconds.
 const once = { retry: { retries: 0 } }
-
-// Each level of KafkaJS wraps the error of the one below.
-function rootOf(error) {
-  for (;;) {
-    const inner = error.errors?.[0] ?? error.cause
-    if (inner == null) return error
-    error = inner
-  }
-}
-
-const rejectsWith = (type, promise) =>
-  assert.rejects(promise, error => {
-    assert.equal(rootOf(error).type, type, `${rootOf(error).stack}`)
-    return true
-  })
 
 test('a topic is created, listed, described and deleted', async t => {
   const admin = await newAdmin(t, once)
