@@ -76,7 +76,7 @@ const mayPass = error => error != null && (error.retriable || mayPass(error.caus
 // Each level of KafkaJS wraps the error of the one below.
 function rootOf(error) {
   for (;;) {
-    const inner = error.errors?.[0] ?? error.cause
+    const inner = error.errors?.[0] ?? error.partitions?.[0].error ?? error.cause
     if (inner == null) return error
     error = inner
   }
