@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
+import org.apache.kafka.common.TopicPartition;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
@@ -115,6 +116,36 @@ class ToolsTest extends Suite {
         assertEquals(5000, Pattern.compile("\"name\":\"producer_send_success\"").matcher(outcome.out()).results().count());
         assertTrue(!outcome.out().contains("producer_send_error"), outcome.out());
         assertEquals(5000, endOffsets(topic));
+    }
+
+    @Test
+    @DisplayName("VerifiableConsumer and ConsoleConsumer consume through groups and commit")
+    void groups() throws Exception {
+        String topic = newTopic("tools-groups", 2);
+        String group = unusedName("tools-groups");
+        try (var producer = producer()) {
+            sendNumbered(producer, topic, 0, 1000);
+        }
+        Outcome verified = runWell(null, "VerifiableConsumer", "--topic", topic, "--group-id", group, "--max-messages", "600");
+        long consumed = Pattern.compile("\"partition\":0,\"count\":(\\d+)").matcher(verified.out()).results()
+                .mapToLong(found -> Long.parseLong(found.group(1))).sum();
+        assertEquals(600, consumed, verified::toString);
+        assertTrue(verified.out().contains("\"name\":\"offsets_committed\"") && verified.out().contains("\"success\":true"), verified::toString);
+        assertTrue(!verified.out().contains("\"success\":false"), verified::toString);
+        assertEquals(600, committed(group, topic));
+
+        // It goes on where the other has stopped.
+        Outcome printed = runWell(null, "consumer.ConsoleConsumer", "--topic", topic, "--group", group, "--max-messages", "400",
+                "--timeout-ms", "30000");
+        assertEquals(IntStream.range(600, 1000).mapToObj(at -> "value " + at).toList(), printed.lines());
+        assertEquals(1000, committed(group, topic));
+    }
+
+    private static long committed(String group, String topic) throws Exception {
+        try (var admin = admin()) {
+            return done(admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata())
+                    .get(new TopicPartition(topic, 0)).offset();
+        }
     }
 
     private static long endOffsets(String topic) {
