@@ -157,8 +157,8 @@ class AdminTest extends Suite {
     @Test
     @DisplayName("a topic of many partitions is described in parts")
     void topicPartitions() throws Exception {
-        String topic = newTopic("described", 50);
-        String other = newTopic("described-too", 3);
+        String topic = newTopic("in-parts", 50);
+        String other = newTopic("in-parts-too", 3);
         try (Admin admin = admin()) {
             var options = new DescribeTopicsOptions().partitionSizeLimitPerResponse(7);
             var described = done(admin.describeTopics(List.of(topic, other), options).allTopicNames());

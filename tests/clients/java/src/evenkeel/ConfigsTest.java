@@ -114,7 +114,7 @@ class ConfigsTest extends Suite {
     @Test
     @DisplayName("a config is set, acted on, deleted, and stays so after a restart")
     void altered() throws Exception {
-        String topic = newTopic("altered", 1);
+        String topic = newTopic("acted-on", 1);
         try (Admin admin = admin(); var producer = bytesProducer("max.request.size", 2_000_000)) {
             alter(admin, topic, op(OpType.SET, "max.message.bytes", "2000"), op(OpType.SET, "message.timestamp.type", "LogAppendTime"));
             for (int restarts = 0; restarts < 2; restarts++) {

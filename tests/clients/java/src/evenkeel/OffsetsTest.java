@@ -22,11 +22,11 @@ class OffsetsTest extends Suite {
     @Test
     @DisplayName("a simple consumer's offsets keep their metadata and epoch, over a restart too")
     void roundTrip() throws Exception {
-        String topic = newTopic("offsets", 3);
+        String topic = newTopic("committed", 3);
         TopicPartition first = new TopicPartition(topic, 0);
         TopicPartition second = new TopicPartition(topic, 1);
         TopicPartition never = new TopicPartition(topic, 2);
-        String group = unusedName("offsets");
+        String group = unusedName("committed");
         var committed = Map.of(
                 first, new OffsetAndMetadata(7, Optional.of(0), "größer als 7"),
                 second, new OffsetAndMetadata(1L << 40, Optional.empty(), ""));
