@@ -29,7 +29,9 @@ class GroupRestartTest extends Suite {
     @ValueSource(classes = {RangeAssignor.class, CooperativeStickyAssignor.class})
     @DisplayName("through three kills every confirmed record is processed, and no member is rebalanced")
     void kills(Class<?> assignor) throws Exception {
-        Object[] settings = {"partition.assignment.strategy", assignor.getName()};
+        // At its default a client whose only broker is away forgets all metadata (KIP-899). A leader that polls before it has
+        // them again takes its topic for changed and asks for a rebalance, whatever the broker says: one run in three.
+        Object[] settings = {"partition.assignment.strategy", assignor.getName(), "metadata.recovery.strategy", "none"};
         try (Group group = new Group("kills-" + assignor.getSimpleName(), 4); Admin admin = admin()) {
             var members = List.of(group.joinCommitting(settings), group.joinCommitting(settings));
             group.settled(members.get(0), members.get(1));
