@@ -28,12 +28,34 @@ class Client:
         consumer.seek_to_beginning()
         return consumer
 
+    def member(self, group_id, topic, **settings):
+        """A consumer that begins at the first record, and commits only what it is told to."""
+        settings = {"auto_offset_reset": "earliest", "enable_auto_commit": False, **settings}
+        consumer = self.open(KafkaConsumer, group_id=group_id, **settings)
+        consumer.subscribe([topic])
+        return consumer
+
+    def new_admin(self):
+        """One that has not seen the broker away: while it waits to connect again a client raises errors."""
+        return self.open(KafkaAdminClient)
+
+    def described_group(self, group_id):
+        return self.admin.describe_groups([group_id])[group_id]
+
+    def committed(self, group_id):
+        """Committed offsets of a group, by partition."""
+        return {place.partition: told.offset for place, told in self.admin.list_group_offsets(group_id)[group_id].items()}
+
     def create(self, topic, partitions=1):
         self.admin.create_topics({topic: {"num_partitions": partitions}}, wait_for_metadata=True)
 
     def close(self):
         for client in reversed(self.opened):
             client.close()
+
+
+def numbered(count, since=0):
+    return [Record(None, str(n).encode()) for n in range(since, since + count)]
 
 
 def produce(producer, topic, records, partition=0):
@@ -44,6 +66,15 @@ def produce(producer, topic, records, partition=0):
     ]
     producer.flush(45)
     return [future.get(0).offset for future in futures]
+
+
+def joined(consumer):
+    """The consumer, once its group has given it partitions. What it reads until then is not returned."""
+    deadline = Deadline()
+    while not consumer.assignment():
+        deadline.check("partitions")
+        polled(consumer)
+    return consumer
 
 
 def take(consumer, count):

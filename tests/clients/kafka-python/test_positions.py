@@ -3,14 +3,10 @@
 import time
 
 import pytest
-from client import polled, produce, take
+from client import numbered, polled, produce, take
 from kafka import TopicPartition
 from kafka.errors import OffsetOutOfRangeError
 from records import TIMESTAMP_STEPS_MS, Record, check_timestamps
-
-
-def numbered(count, since=0):
-    return [Record(None, str(n).encode()) for n in range(since, since + count)]
 
 
 def test_a_consumer_reads_from_the_beginning(client, topic):
