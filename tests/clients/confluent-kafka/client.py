@@ -1,6 +1,13 @@
 """Short forms for what every test does with confluent-kafka. Settings are the client's defaults unless a test gives some."""
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 from records import Deadline, Record
 
@@ -22,6 +29,27 @@ class Client:
         self.consumers.append(consumer)
         return consumer
 
+    def member(self, group_id, **settings):
+        """A consumer that begins at the first record, and commits only what it is told to."""
+        return self.consumer(group_id=group_id, auto_offset_reset="earliest", **{"enable_auto_commit": False, **settings})
+
+    def new_admin(self):
+        """One that has not seen the broker away: asked about a group at that moment the client may abort the process."""
+        self.admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        return self.admin
+
+    def described_group(self, group_id):
+        [description] = self.admin.describe_consumer_groups([group_id]).values()
+        return description.result()
+
+    def committed(self, group_id, topic=None, partitions=1):
+        """Committed places of a group, by partition: all there are, or what is known of the partitions of a topic."""
+        places = topic and [TopicPartition(topic, partition) for partition in range(partitions)]
+        [listed] = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group_id, places)]).values()
+        for place in listed.result().topic_partitions:
+            assert place.error is None, place
+        return {place.partition: place for place in listed.result().topic_partitions}
+
     def create(self, topic, partitions=1):
         [created] = self.admin.create_topics([NewTopic(topic, partitions)]).values()
         created.result()
@@ -37,7 +65,12 @@ class Client:
 
 
 def dotted(settings):
-    return {name.replace("_", "."): value for name, value in settings.items()}
+    """Names of settings as the client has them. Those of callbacks stay."""
+    return {name if name.endswith("_cb") else name.replace("_", "."): value for name, value in settings.items()}
+
+
+def numbered(count, since=0):
+    return [Record(None, str(n).encode()) for n in range(since, since + count)]
 
 
 class Deliveries:

@@ -2,14 +2,10 @@
 
 import time
 
-from client import produce, take
+from client import numbered, produce, take
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 from records import TIMESTAMP_STEPS_MS, Deadline, Record, check_timestamps
-
-
-def numbered(count, since=0):
-    return [Record(None, str(n).encode()) for n in range(since, since + count)]
 
 
 def test_a_consumer_reads_from_the_beginning(client, topic):
