@@ -34,6 +34,25 @@ class Client:
         await consumer.seek_to_beginning()
         return consumer
 
+    async def member(self, group_id, topic, **settings):
+        """A consumer that begins at the first record, commits only what it is told to, and has its partitions."""
+        settings = {"auto_offset_reset": "earliest", "enable_auto_commit": False, **settings}
+        consumer = AIOKafkaConsumer(topic, bootstrap_servers=self.bootstrap, group_id=group_id, **settings)
+        await consumer.start()
+        self.stops.append(consumer.stop)
+        return consumer
+
+    async def described_group(self, group_id):
+        [response] = await self.admin.describe_consumer_groups([group_id])
+        [group] = response.to_object()["groups"]
+        assert group["error_code"] == 0
+        return group
+
+    async def committed(self, group_id):
+        """Committed offsets of a group, by partition."""
+        listed = await self.admin.list_consumer_group_offsets(group_id)
+        return {place.partition: told.offset for place, told in listed.items()}
+
     async def create(self, topic, partitions=1):
         response = await self.admin.create_topics([NewTopic(topic, partitions, 1)])
         assert error_codes(response.topic_errors) == [0]
@@ -56,6 +75,10 @@ def led(topic, partitions):
 def error_codes(topic_errors):
     """The codes of an answer with (topic, code, ...) rows."""
     return [error[1] for error in topic_errors]
+
+
+def numbered(count, since=0):
+    return [Record(None, str(n).encode()) for n in range(since, since + count)]
 
 
 async def produce(producer, topic, records, partition=0):

@@ -5,12 +5,8 @@ import time
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
-from client import polled, produce, take
+from client import numbered, polled, produce, take
 from records import TIMESTAMP_STEPS_MS, Record, check_timestamps
-
-
-def numbered(count, since=0):
-    return [Record(None, str(n).encode()) for n in range(since, since + count)]
 
 
 async def test_a_consumer_reads_from_the_beginning(client, topic):
