@@ -29,9 +29,13 @@ class Client:
         self.consumers.append(consumer)
         return consumer
 
-    def member(self, group_id, **settings):
+    def member(self, group_id, topic=None, **settings):
         """A consumer that begins at the first record, and commits only what it is told to."""
-        return self.consumer(group_id=group_id, auto_offset_reset="earliest", **{"enable_auto_commit": False, **settings})
+        settings = {"enable_auto_commit": False, **settings}
+        consumer = self.consumer(group_id=group_id, auto_offset_reset="earliest", **settings)
+        if topic is not None:
+            consumer.subscribe([topic])
+        return consumer
 
     def new_admin(self):
         """One that has not seen the broker away: asked about a group at that moment the client may abort the process."""
@@ -66,7 +70,7 @@ class Client:
 
 def dotted(settings):
     """Names of settings as the client has them. Those of callbacks stay."""
-    return {name if name.endswith("_cb") else name.replace("_", "."): value for name, value in settings.items()}
+    return {name if name.endswith("_cb") or name == "on_commit" else name.replace("_", "."): value for name, value in settings.items()}
 
 
 def numbered(count, since=0):
@@ -105,6 +109,15 @@ def produce(producer, topic, records, partition=0):
     assert deliveries.errors == []
     assert all(to == partition for to, _ in deliveries.offsets)
     return [offset for _, offset in deliveries.offsets]
+
+
+def joined(consumer):
+    """The consumer, once its group has given it partitions. Not for a topic with records: what it reads would be lost."""
+    deadline = Deadline()
+    while not consumer.assignment():
+        deadline.check("partitions")
+        assert consumer.poll(0.1) is None
+    return consumer
 
 
 def take(consumer, count):

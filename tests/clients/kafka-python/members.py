@@ -61,11 +61,11 @@ class Member(threading.Thread, ConsumerRebalanceListener):
         if not offsets:
             return
         self.group.commits(offsets)
+        places = {
+            TopicPartition(self.topic, partition): OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()
+        }
         try:
-            self.consumer.commit(
-                {TopicPartition(self.topic, partition): OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()},
-                timeout_ms=60_000,
-            )
+            self.consumer.commit(places, timeout_ms=60_000)
         except (KafkaTimeoutError, RebalanceInProgressError):
             return
         self.group.has_committed(offsets)

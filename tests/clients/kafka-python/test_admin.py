@@ -33,7 +33,8 @@ def test_partitions_are_added_and_are_there_after_a_kill(client, topic, start_re
     assert produce(client.producer(), topic, numbered(10), 4) == list(range(10))
     assert start_restart().wait() == 0
     client.admin = client.new_admin()
-    assert {partition: len(messages) for partition, messages in read_all(client, topic, 5).items()} == {0: 0, 1: 10, 2: 0, 3: 0, 4: 10}
+    read = {partition: len(messages) for partition, messages in read_all(client, topic, 5).items()}
+    assert read == {0: 0, 1: 10, 2: 0, 3: 0, 4: 10}
 
 
 def test_a_config_is_set_and_deleted_and_in_force(client, topic):
