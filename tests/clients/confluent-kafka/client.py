@@ -70,7 +70,11 @@ class Client:
 
 def dotted(settings):
     """Names of settings as the client has them. Those of callbacks stay."""
-    return {name if name.endswith("_cb") or name == "on_commit" else name.replace("_", "."): value for name, value in settings.items()}
+
+    def setting(name):
+        return name if name.endswith("_cb") or name == "on_commit" else name.replace("_", ".")
+
+    return {setting(name): value for name, value in settings.items()}
 
 
 def numbered(count, since=0):

@@ -21,7 +21,12 @@ class Member(threading.Thread):
         self.stopping = threading.Event()
         self.failure, self.join_state, self.since_commit = None, None, 0
         self.consumer = client.member(
-            group_id, client_id=name, stats_cb=self.take_stats, statistics_interval_ms=100, **settings
+            group_id,
+            client_id=name,
+            heartbeat_interval_ms=300,
+            stats_cb=self.take_stats,
+            statistics_interval_ms=100,
+            **settings,
         )
         # It is closed by its own thread.
         client.consumers[-1] = self
