@@ -23,7 +23,7 @@ use crate::{
         groups::Groups, lookup::Lookups,
     },
     config::Config,
-    limits::{OFFSET_EXPIRY_INTERVAL, PRODUCER_EXPIRY_INTERVAL},
+    limits::{OFFSET_EXPIRY_INTERVAL, PRODUCER_EXPIRY_INTERVAL, TIMERS_IN_TURN_MAX},
     log::{
         entry::Entry,
         recovery::{Outcome, Recovered, Recovery},
@@ -112,7 +112,11 @@ impl Broker {
             }
         }
         let mut turn = Turn { now, effects, work: &mut self.work };
+        let mut fired: usize = 0;
         while let Some(timer) = turn.work.due(now.mono) {
+            // A timer that is set again for a time that has passed would keep the turn for ever, and everybody waiting.
+            fired += 1;
+            assert!(fired <= TIMERS_IN_TURN_MAX, "{timer:?} is due again and again");
             if let Stage::Live(live) = &mut self.stage {
                 live.timer(timer, &mut turn);
             }

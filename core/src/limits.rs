@@ -80,6 +80,8 @@ pub const OFFSET_EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
 pub const CONFIG_RESOURCES_MAX: usize = 10_000;
 /// Most partitions in one answer to DescribeTopicPartitions, Kafka's `max.request.partition.size.limit`.
 pub const PARTITIONS_TOLD_MAX: usize = 2000;
+/// Timers that may fire in one turn: more than there are parked requests and groups after the longest pause.
+pub const TIMERS_IN_TURN_MAX: usize = 1 << 22;
 /// Offsets skipped in each partition after an accepted loss, and producer ids, so that none is given out twice.
 pub const LOSS_SKIP_OFFSETS: i64 = 1_000_000;
 /// Producers of which is remembered that they could not begin in a partition.
@@ -92,6 +94,7 @@ const _: () = assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES && SEGMENT_BYTES <= SEG
 const _: () = assert!(MESSAGE_BYTES <= MESSAGE_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX + RECORD_HEAD_BYTES_MAX + 4 * BLOCK_BYTES <= GROUP_BYTES_MAX);
 const _: () = assert!(GROUP_BYTES_MAX + 3 * BLOCK_BYTES <= SEGMENT_BYTES);
+const _: () = assert!(GROUPS_MAX < TIMERS_IN_TURN_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(FETCH_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(

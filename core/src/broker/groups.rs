@@ -180,6 +180,19 @@ impl LiveGroup {
         self.wakes = next;
     }
 
+    /// What is due by now is due a while later.
+    fn put_off(&mut self, now: Instant) {
+        let until = |at: Instant| if at <= now { now.after(SESSION_GRACE) } else { at };
+        for at in self.deadlines.values_mut() {
+            *at = until(*at);
+        }
+        if let Some(rebalance) = &mut self.rebalance {
+            rebalance.ends = until(rebalance.ends);
+            rebalance.collects = rebalance.collects.map(until);
+        }
+        self.sync_ends = self.sync_ends.map(until);
+    }
+
     /// All members of a generation that begins are to ask for their assignment.
     fn await_syncs(&mut self, group: &Group, now: Instant) {
         let longest = group.members.values().map(|member| member.rebalance_timeout_ms).max();
@@ -236,7 +249,17 @@ impl Live {
         let now = turn.now.mono;
         let live = self.groups.live_mut(&id);
         live.wakes = None;
+        if self.stopping {
+            // Nothing changes any more, and nobody waits: see `release_groups`.
+            return;
+        }
         live.pending.retain(|_, at| *at > now);
+        if !self.log.accepts() {
+            // What is due cannot be written: it is due later.
+            live.put_off(now);
+            live.set_timer(turn);
+            return;
+        }
         let joined = live.rebalance.as_ref().map(|rebalance| &rebalance.joined);
         let gone: Vec<String> = live
             .deadlines
@@ -248,16 +271,8 @@ impl Live {
             })
             .map(|(id, _)| id.clone())
             .collect();
-        if self.log.accepts() && !self.stopping {
-            for member in gone {
-                self.remove_member(&id, &member, turn);
-            }
-        } else {
-            // No room to write that they are gone: they are, later.
-            let live = self.groups.live_mut(&id);
-            for member in gone {
-                live.deadlines.insert(member, now.after(SESSION_GRACE));
-            }
+        for member in gone {
+            self.remove_member(&id, &member, turn);
         }
         self.remove_unsynced(&id, turn);
         self.settle(&id, turn);

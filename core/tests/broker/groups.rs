@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use evenkeel_core::{
     config::Config,
-    port::{GroupRequest, GroupResponse, JoinIntake, Request, Response},
+    port::{Event, GroupRequest, GroupResponse, JoinIntake, Request, Response},
     units::Tag,
 };
 use kafka_protocol::{
@@ -23,7 +23,7 @@ use kafka_protocol::{
     protocol::StrBytes,
 };
 
-use crate::rig::{Rig, small};
+use crate::rig::{Rig, batch, small};
 
 fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_string())
@@ -569,4 +569,51 @@ fn a_stop_leaves_nobody_waiting() {
     // The rebalance that was under way is forgotten; the generation in force is not.
     assert_eq!(described(&mut rig).0, "Stable");
     assert_eq!(heartbeat(&mut rig, &other, generation), 0);
+}
+
+// The three tests that follow: a deadline of a group that had passed and led to nothing was set again, within the same turn, for ever.
+// Nobody was answered any more. Found by the simulator (seed 164).
+
+// 1. The first member of a group joins and waits for others. 2. Another one asks for an id and is never heard of again. 3. The time to
+// wait for others is over; the id that was given out is still waited for.
+#[test]
+fn an_id_that_was_given_out_and_never_used_holds_nobody_up() {
+    let mut rig = Rig::new(Config { group_initial_rebalance_delay: Duration::from_secs(3), ..small() });
+    let first = member_id(&mut rig);
+    let waits = rig.send(1, 9, join(join_request(&first, None, &["range"])));
+    member_id(&mut rig);
+    rig.pass(Duration::from_secs(4));
+    assert_eq!(rig.reply(waits), None, "the other one may still come");
+    rig.pass(Duration::from_secs(7));
+    let told = rig.reply(waits).map(joined).expect("its id is not good any more");
+    assert_eq!((told.error_code, told.generation_id, told.members.len()), (0, 1, 1));
+}
+
+#[test]
+fn a_rebalance_that_is_due_while_the_broker_stops_does_not_keep_it() {
+    let mut rig = rig();
+    let (leader, _, _) = pair(&mut rig);
+    rig.hold_log = true;
+    rig.send(3, 11, Rig::produce_request("t", 0, -1, batch(1, 10, 1, 5)));
+    rig.send(2, 9, join(join_request(&leader, None, &["range"])));
+    rig.feed(vec![Event::Stop]);
+    rig.pass(Duration::from_secs(70));
+    assert!(!rig.stopped, "the log is not closed");
+    rig.release_log();
+    assert!(rig.stopped);
+}
+
+#[test]
+fn a_rebalance_that_is_due_on_a_full_disk_ends_when_there_is_room() {
+    let mut rig = rig();
+    let (leader, _, generation) = pair(&mut rig);
+    let waits = rig.send(2, 9, join(join_request(&leader, None, &["range"])));
+    rig.disk.fill(true);
+    while rig.produce("t", 0, batch(1, 10_000, 1, 5)).0 == 0 {}
+    rig.pass(Duration::from_secs(70));
+    assert_eq!(rig.reply(waits), None, "a generation that cannot be written does not begin");
+    rig.disk.fill(false);
+    rig.pass(Duration::from_secs(40));
+    let told = rig.reply(waits).map(joined).expect("there is room again");
+    assert_eq!((told.error_code, told.generation_id, told.members.len()), (0, generation + 1, 1));
 }

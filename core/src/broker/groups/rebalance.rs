@@ -50,12 +50,17 @@ impl Live {
     /// Ends a rebalance that everyone has joined, or that has taken long enough.
     pub(super) fn complete_if_due(&mut self, id: &str, turn: &mut Turn<'_>) {
         let now = turn.now.mono;
-        let Some(rebalance) = self.groups.live.get(id).and_then(|live| live.rebalance.as_ref()) else {
+        let Some(rebalance) = self.groups.live.get_mut(id).and_then(|live| live.rebalance.as_mut()) else {
             return;
         };
         if rebalance.collects.is_some_and(|until| until > now) || self.stopping {
             return;
         }
+        // A time that has passed must not wake anybody again: the turn would never end.
+        rebalance.collects = None;
+        let Some(rebalance) = self.groups.live.get(id).and_then(|live| live.rebalance.as_ref()) else {
+            return;
+        };
         let group = self.state.group(id);
         let known = || group.into_iter().flat_map(|group| group.members.values());
         let all = known().all(|member| rebalance.joined.contains_key(&member.id));
@@ -88,11 +93,7 @@ impl Live {
     /// Members that had the whole rebalance timeout to ask for their assignment and did not.
     pub(super) fn remove_unsynced(&mut self, id: &str, turn: &mut Turn<'_>) {
         let live = self.groups.live_mut(id);
-        if live.sync_ends.is_none_or(|ends| ends > turn.now.mono) || self.stopping {
-            return;
-        }
-        if !self.log.accepts() {
-            self.groups.live_mut(id).sync_ends = Some(turn.now.mono.after(SESSION_GRACE));
+        if live.sync_ends.is_none_or(|ends| ends > turn.now.mono) {
             return;
         }
         live.sync_ends = None;
