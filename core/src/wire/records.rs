@@ -1,5 +1,5 @@
-//! Records inside a batch: a walk over their bytes that neither allocates nor trusts, and the lookup by
-//! timestamp that `ListOffsets` needs.
+//! Records inside a batch: a walk over their bytes that neither allocates nor trusts, the lookup by timestamp that
+//! `ListOffsets` needs, and what a consumer needs to see them.
 //!
 //! One record (KIP-98), behind its length:
 //!
@@ -46,8 +46,18 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// Its value.
     pub value: Option<&'a [u8]>,
-    /// Number of its headers. They are walked, and skipped.
+    /// Number of its headers.
     pub header_count: u32,
+    /// Its headers, walked once and found sound.
+    headers: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Its headers, each a key and a value, which may be null.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
+        let mut rest = self.headers;
+        core::iter::from_fn(move || Some((take_field(&mut rest)??, take_field(&mut rest)?)))
+    }
 }
 
 /// The records in uncompressed record bytes, one after the other. Ends at the first damage.
@@ -88,11 +98,12 @@ fn take_record<'a>(rest: &mut &'a [u8]) -> Option<Record<'a>> {
     let key = take_field(&mut body)?;
     let value = take_field(&mut body)?;
     let header_count = u32::try_from(varint::signed(&mut body)?).ok()?;
+    let headers = body;
     for _ in 0..header_count {
         take_field(&mut body)??;
         take_field(&mut body)?;
     }
-    body.is_empty().then_some(Record { timestamp_delta, offset_delta, key, value, header_count })
+    body.is_empty().then_some(Record { timestamp_delta, offset_delta, key, value, header_count, headers })
 }
 
 #[inline]
@@ -157,6 +168,24 @@ pub fn find_by_timestamp(
         }
     }
     Ok(None)
+}
+
+/// The records of a batch of that codec as they were before they were compressed: what [`Records::of`] takes.
+///
+/// # Errors
+/// They are damaged, or larger than [`INFLATED_BYTES_MAX`].
+pub fn inflate(codec: i16, records: &[u8]) -> Result<Cow<'_, [u8]>, RecordDamage> {
+    if codec == 0 {
+        return Ok(Cow::Borrowed(records));
+    }
+    let mut inflow = Inflow::open(codec, records).ok_or(RecordDamage)?;
+    let mut plain = Vec::new();
+    while inflow.pull(&mut plain).map_err(|_| RecordDamage)? {
+        if plain.len() > INFLATED_BYTES_MAX {
+            return Err(RecordDamage);
+        }
+    }
+    Ok(Cow::Owned(plain))
 }
 
 /// One slice of them all; copies only when there are several.

@@ -67,6 +67,29 @@ fn records_of_kafka_itself_are_walked() {
 }
 
 #[test]
+fn batches_of_kafka_itself_inflate_to_the_same_records_in_every_codec() {
+    let plain = by_kafka(0).slice(HEADER_BYTES..);
+    for codec in 0..5 {
+        let batch = by_kafka(codec);
+        let inflated = inflate(codec as i16, &batch[HEADER_BYTES..]).expect("sound");
+        assert_eq!(&inflated[..], &plain[..], "codec {codec}");
+    }
+    assert_eq!(inflate(5, b""), Err(RecordDamage), "no such codec");
+    assert_eq!(inflate(1, &by_kafka(1)[HEADER_BYTES..][..40]), Err(RecordDamage), "cut");
+}
+
+#[test]
+fn headers_come_in_order_twice_the_same_key_and_null_values_included() {
+    let mut bytes = Vec::new();
+    let body = [0, 0, 0, 1, 1, 6, 2, b'k', 2, b'1', 2, b'k', 0, 4, b'l', 0xff, 1];
+    put_signed(&mut bytes, body.len() as i64);
+    bytes.extend(body);
+    let record = Records::of(&bytes).next().expect("one").expect("sound");
+    let headers: Vec<(&[u8], Option<&[u8]>)> = record.headers().collect();
+    assert_eq!(headers, [(&b"k"[..], Some(&b"1"[..])), (b"k", Some(b"")), (b"l\xff", None)]);
+}
+
+#[test]
 fn keys_values_and_headers_may_be_null_or_empty_as_the_format_says() {
     let with = |tail: &[u8]| {
         let mut body = vec![0, 0, 0];
@@ -217,6 +240,7 @@ fn a_batch_that_inflates_beyond_the_bound_is_given_up() {
     assert!(compressed.len() < 1 << 20);
     let mut header = header(&[0, 1]);
     header.attributes = 1;
+    assert_eq!(inflate(1, &compressed), Err(RecordDamage));
     assert_eq!(
         find_by_timestamp(&[sample::batch(header, &compressed)], Offset(0), Timestamp(1001)),
         Err(RecordDamage)
