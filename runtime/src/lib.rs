@@ -2,8 +2,10 @@
 //!
 //! [`settings`]: what an operator may say. [`server`]: from a start to a stop. [`driver`]: the brain and who runs it.
 //! [`connection`]: one client. [`shards`]: the threads they live on. [`lanes`]: disk work on threads, or on simulated tasks. [`disk`]: real files.
+//! [`cli`]: a client, for those who have no other.
 
 mod bug;
+pub mod cli;
 pub mod connection;
 pub mod disk;
 pub mod driver;

@@ -8,6 +8,7 @@ use std::{
 
 use clap::Parser;
 use evenkeel::{
+    cli,
     disk::Files,
     lanes::Threads,
     server::{self, Ended},
@@ -17,25 +18,48 @@ use evenkeel::{
 use evenkeel_core::port::{Disk, Fault};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+const WRONG_USAGE: u8 = 2;
 const UNUSABLE: u8 = 1;
 const REFUSED: u8 = 2;
 const HALTED: u8 = 3;
 
 fn main() -> ExitCode {
-    // clap would exit with 2, which here means that the broker refused to start.
     let parsed = CommandLine::try_parse().and_then(|line| match line.command {
-        Some(Command::Serve(serve)) => Ok(*serve),
-        None => Serve::try_parse_from(["evenkeel"]),
+        Some(command) => Ok(command),
+        None => Serve::try_parse_from(["evenkeel"]).map(|serve| Command::Serve(Box::new(serve))),
     });
-    let mut settings = match parsed {
-        Ok(settings) => settings,
+    match parsed {
+        Ok(Command::Serve(settings)) => broker(*settings),
+        Ok(Command::Topic(topic)) => client(cli::Command::Topic(*topic)),
+        Ok(Command::Group(group)) => client(cli::Command::Group(*group)),
+        Ok(Command::Config(config)) => client(cli::Command::Config(*config)),
         Err(answer) => {
-            let code = if answer.use_stderr() { ExitCode::from(UNUSABLE) } else { ExitCode::SUCCESS };
             // Nobody reads it: the code still tells.
             let _ = answer.print();
-            return code;
+            if answer.use_stderr() { ExitCode::from(wrong_usage()) } else { ExitCode::SUCCESS }
         }
-    };
+    }
+}
+
+/// clap would exit with 2, which means that the broker refused to start where a broker is asked for.
+fn wrong_usage() -> u8 {
+    let command = std::env::args_os().nth(1);
+    let is_client =
+        command.is_some_and(|command| ["topic", "group", "config"].iter().any(|client| command == *client));
+    if is_client { WRONG_USAGE } else { UNUSABLE }
+}
+
+fn client(command: cli::Command) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(cli::run(command, stop_signals)),
+        Err(error) => {
+            eprintln!("evenkeel: cannot wait for events: {error}");
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+fn broker(mut settings: Serve) -> ExitCode {
     tracing_subscriber::fmt()
         .with_max_level(settings.log_level)
         .with_target(false)

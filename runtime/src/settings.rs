@@ -11,13 +11,27 @@ use bytesize::ByteSize;
 use clap::{ArgAction, Parser, Subcommand};
 use evenkeel_core::{Config, units::Lsn};
 
-use crate::server::Serving;
+use crate::{cli, server::Serving};
 
 /// A Kafka-compatible broker. An acknowledged write is on the disk.
 ///
 /// Without a subcommand it serves, with the defaults of `evenkeel serve`.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "evenkeel", version, max_term_width = 110)]
+#[command(
+    name = "evenkeel",
+    version,
+    max_term_width = 110,
+    after_help = "\
+Topics:   evenkeel topic create | list | describe | delete | add-partitions | delete-records | produce | consume
+Groups:   evenkeel group list | describe | delete | reset-offsets | delete-offsets
+Configs:  evenkeel config describe | set | unset
+
+Examples:
+  evenkeel serve --data-dir /var/lib/evenkeel
+  evenkeel topic create orders --partitions 3
+  seq 1 100 | evenkeel topic produce orders
+  evenkeel topic consume orders --group billing"
+)]
 pub struct CommandLine {
     /// What to do; `serve` if nothing is said.
     #[command(subcommand)]
@@ -29,6 +43,12 @@ pub struct CommandLine {
 pub enum Command {
     /// Serve Kafka clients.
     Serve(Box<Serve>),
+    /// Create, list, describe, change and delete topics; write and read their records.
+    Topic(Box<cli::Topic>),
+    /// List, describe and delete consumer groups; reset and delete their offsets.
+    Group(Box<cli::Group>),
+    /// Show and change configs.
+    Config(Box<cli::Config>),
 }
 
 /// Settings of `evenkeel serve`.
@@ -152,7 +172,7 @@ impl fmt::Display for HostPort {
     }
 }
 
-fn host_port(text: &str) -> Result<HostPort, String> {
+pub(crate) fn host_port(text: &str) -> Result<HostPort, String> {
     let parsed = listen(text)?;
     if parsed.port == 0 {
         return Err(String::from("port 0 cannot be connected to"));

@@ -85,7 +85,7 @@ fn serve(arguments: &[&str]) -> Result<Config, String> {
             let ip = serve.listen.host.parse().unwrap_or(IpAddr::from([127, 0, 0, 1]));
             serve.config(SocketAddr::new(ip, serve.listen.port))
         }
-        None => panic!("serve was said"),
+        Some(Command::Topic(_) | Command::Group(_) | Command::Config(_)) | None => panic!("serve was said"),
     }
 }
 
