@@ -67,6 +67,7 @@ struct Setting {
     kind: i8,
     /// What it is where the operator says nothing.
     default: String,
+    about: String,
 }
 
 impl Live {
@@ -211,7 +212,7 @@ impl Form {
             .with_read_only(true)
             .with_config_source(source)
             .with_synonyms(synonyms);
-        let documentation = self.documentation.then(|| String::from("Set on the command line."));
+        let documentation = self.documentation.then_some(told.about);
         self.typed(result, told.kind, documentation)
     }
 
@@ -235,7 +236,7 @@ fn synonym(name: &'static str, value: &str, source: i8) -> DescribeConfigsSynony
         .with_source(source)
 }
 
-/// The settings that have a name in Kafka, by name.
+/// The settings that have a name in Kafka, by name: those of the broker, and what topics have that give no value of their own.
 fn settings(config: &Config) -> Vec<Setting> {
     let default = Config::default();
     let setting = |name, kind, of: &dyn Fn(&Config) -> String| Setting {
@@ -243,11 +244,12 @@ fn settings(config: &Config) -> Vec<Setting> {
         kind,
         value: of(config),
         default: of(&default),
+        about: String::from("Set on the command line."),
     };
     let millis = |time: core::time::Duration| time.as_millis().to_string();
     let listener =
         |config: &Config| format!("PLAINTEXT://{}:{}", config.advertised_host, config.advertised_port);
-    vec![
+    let mut all = vec![
         setting("advertised.listeners", LIST, &listener),
         setting("auto.create.topics.enable", BOOLEAN, &|c| c.auto_create_topics.to_string()),
         setting("broker.id", INT, &|c| c.node_id.to_string()),
@@ -265,5 +267,19 @@ fn settings(config: &Config) -> Vec<Setting> {
         setting("num.partitions", INT, &|c| c.default_partitions.to_string()),
         setting("offsets.retention.minutes", INT, &|c| (c.offsets_retention.as_secs() / 60).to_string()),
         setting("producer.id.expiration.ms", LONG, &|c| millis(c.producer_expiry)),
-    ]
+    ];
+    for key in &TOPIC_CONFIGS {
+        if all.iter().all(|known| known.name != key.broker_name) {
+            let value = key.default(config);
+            all.push(Setting {
+                name: key.broker_name,
+                default: value.clone(),
+                value,
+                kind: key.type_code(),
+                about: key.documentation(),
+            });
+        }
+    }
+    all.sort_by_key(|setting| setting.name);
+    all
 }

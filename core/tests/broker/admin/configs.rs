@@ -142,6 +142,10 @@ fn the_brokers_settings_are_told_and_cannot_be_changed_from_outside() {
         .collect();
     assert_eq!((told.error_code, of["message.max.bytes"], of["node.id"]), (0, "20000", us.as_str()));
     assert!(told.configs.iter().all(|config| config.read_only && !config.synonyms.is_empty()));
+    for key in &TOPIC_CONFIGS {
+        assert!(of.contains_key(key.broker_name), "what topics have by default: {}", key.broker_name);
+    }
+    assert!(told.configs.is_sorted_by(|one, next| one.name < next.name), "each once");
     assert_eq!(describe(&mut rig, BROKER, "77", None).error_code, 42);
     let change = [("message.max.bytes", SET, Some("1"))];
     for name in [us.as_str(), "", "77"] {
