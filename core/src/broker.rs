@@ -150,6 +150,15 @@ impl Broker {
             Stage::Recovering(_) | Stage::Ended => None,
         }
     }
+
+    /// Whether all that the state knows is durable. `None` until recovery is done.
+    #[must_use]
+    pub fn is_all_durable(&self) -> Option<bool> {
+        match &self.stage {
+            Stage::Live(live) => Some(live.log.durable() == live.log.staged_upto()),
+            Stage::Recovering(_) | Stage::Ended => None,
+        }
+    }
 }
 
 impl Stage {

@@ -72,6 +72,23 @@ pub enum Planted {
     DeletionUnlogged,
     CreationUnlogged,
     PartitionNumbersReused,
+    // Groups and committed offsets.
+    CommitToldBeforeDurable,
+    StaleCommitTaken,
+    OutsiderCommitTaken,
+    OffsetOfFirstPartition,
+    OffsetDeletionUnlogged,
+    CheckpointWithoutOffsets,
+    CheckpointWithoutAssignments,
+    GenerationToldBeforeDurable,
+    GenerationRepeated,
+    AssignmentToldBeforeDurable,
+    AssignmentOfAnother,
+    SyncAnswerLost,
+    SessionsEndAtStart,
+    LeaveToldBeforeDurable,
+    GroupDeletionToldBeforeDurable,
+    FormerInstanceKept,
     // Bugs that were.
     TrimmedRecordUnseen,
     LossReportedLast,
@@ -81,6 +98,7 @@ pub enum Planted {
     NamesNotSettled,
     BatchEpochUnverified,
     TrimCountedEarly,
+    PassedDeadlineKept,
 }
 
 /// Whether this bug is planted. One clear line at the place where the code can be wrong.

@@ -5,6 +5,9 @@
 mod admin;
 mod consumer;
 mod follower;
+mod member;
+mod offsets;
+mod overseer;
 mod producer;
 
 use std::collections::BTreeMap;
@@ -16,9 +19,12 @@ use evenkeel_core::{
 };
 
 use crate::{
-    client::{admin::Admin, consumer::Consumer, follower::Follower, producer::Producer},
+    client::{
+        admin::Admin, consumer::Consumer, follower::Follower, member::Member, offsets::Committer,
+        overseer::Overseer, producer::Producer,
+    },
     dice::Dice,
-    ledger::{Asked, Ledger, OpNumber, PartitionKey},
+    ledger::{Asked, GroupAsked, Ledger, OpNumber, PartitionKey},
     shape::Shape,
     tape::Source,
     violation::Verdict,
@@ -26,6 +32,30 @@ use crate::{
 
 /// How long a client waits for an answer before it gives the connection up.
 pub(crate) const PATIENCE_MICROS: u64 = 8_000_000;
+/// The same where others are waited for.
+const PATIENCE_FOR_OTHERS_MICROS: u64 = 40_000_000;
+
+/// How long a client waits for the answer to that.
+fn patience(asked: &Asked) -> u64 {
+    match asked {
+        Asked::Group(GroupAsked::Join { .. } | GroupAsked::Sync(_)) => PATIENCE_FOR_OTHERS_MICROS,
+        Asked::Group(_)
+        | Asked::Produce(_)
+        | Asked::Fetch(..)
+        | Asked::Follow(_)
+        | Asked::End(..)
+        | Asked::Time(..)
+        | Asked::Metadata(_)
+        | Asked::Create(_)
+        | Asked::Delete(_)
+        | Asked::ProducerId => PATIENCE_MICROS,
+    }
+}
+
+/// Name of a group.
+fn group_of(number: u64) -> String {
+    format!("group-{number}")
+}
 
 /// A question on its way out.
 #[derive(Clone, Debug)]
@@ -88,6 +118,9 @@ enum Role {
     Consumer(Consumer),
     Follower(Follower),
     Admin(Admin),
+    Member(Box<Member>),
+    Committer(Committer),
+    Overseer(Overseer),
 }
 
 impl Client {
@@ -99,6 +132,12 @@ impl Client {
         roles.extend((0..shape.idempotent_producers).map(|_| Role::Producer(Producer::idempotent())));
         roles.extend((0..shape.consumers).map(|_| Role::Consumer(Consumer::default())));
         roles.extend((0..shape.followers).map(|_| Role::Follower(Follower::default())));
+        roles.extend((0..shape.members).map(|number| {
+            let group = group_of(number % shape.groups.max(1));
+            Role::Member(Box::new(Member::new(number, group, number < shape.static_members)))
+        }));
+        roles.extend((0..shape.committers).map(|number| Role::Committer(Committer::new(number))));
+        roles.extend((0..shape.overseers).map(|_| Role::Overseer(Overseer::default())));
         let client = |(at, role)| Client {
             conn: None,
             outbox: Vec::new(),
@@ -119,6 +158,9 @@ impl Client {
             Role::Consumer(_) => "consumer",
             Role::Follower(_) => "consumer with a session",
             Role::Admin(_) => "admin",
+            Role::Member(_) => "member",
+            Role::Committer(_) => "committer",
+            Role::Overseer(_) => "overseer",
         }
     }
 
@@ -131,6 +173,9 @@ impl Client {
                 Role::Consumer(consumer) => consumer.act(desk, &mut self.dice, &mut self.outbox),
                 Role::Follower(follower) => follower.act(desk, &mut self.dice, &mut self.outbox),
                 Role::Admin(admin) => admin.act(desk, &mut self.dice, &mut self.outbox),
+                Role::Member(member) => member.act(desk, &mut self.dice, &mut self.outbox),
+                Role::Committer(committer) => committer.act(desk, &mut self.dice, &mut self.outbox),
+                Role::Overseer(overseer) => overseer.act(desk, &mut self.dice, &mut self.outbox),
             }
         }
         self.dice.pause(desk.shape.think_micros / 8, desk.shape.think_micros)
@@ -172,6 +217,18 @@ impl Client {
                 admin.hear();
                 Ok(())
             }
+            Role::Member(member) => {
+                member.hear(&asked, response, desk, &mut self.dice);
+                Ok(())
+            }
+            Role::Committer(committer) => {
+                committer.hear();
+                Ok(())
+            }
+            Role::Overseer(overseer) => {
+                overseer.hear();
+                Ok(())
+            }
         }
     }
 
@@ -185,22 +242,37 @@ impl Client {
             Role::Consumer(consumer) => consumer.lost(),
             Role::Follower(follower) => follower.lost(),
             Role::Admin(admin) => admin.hear(),
+            Role::Member(member) => member.lost(),
+            Role::Committer(committer) => committer.hear(),
+            Role::Overseer(overseer) => overseer.hear(),
         }
         drop(pending);
     }
 
-    /// Whether it has waited too long for an answer.
+    /// Whether it has waited too long for an answer, and how long that is.
     #[must_use]
-    pub fn is_impatient(&self, now: u64) -> bool {
-        self.pending.values().any(|(_, since)| now.saturating_sub(*since) > PATIENCE_MICROS)
+    pub fn overdue(&self, now: u64) -> Option<u64> {
+        let overdue = |(asked, since): &&(Asked, u64)| now.saturating_sub(*since) > patience(asked);
+        self.pending.values().find(overdue).map(|(asked, _)| patience(asked))
+    }
+
+    /// Whether it is a member of a group that has not come to rest.
+    #[must_use]
+    pub fn is_unsettled(&self, ledger: &Ledger) -> bool {
+        matches!(&self.role, Role::Member(member) if member.wants(ledger))
     }
 
     /// Whether nothing is open.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub fn is_idle(&self, ledger: &Ledger) -> bool {
         let wants = match &self.role {
             Role::Producer(producer) => producer.wants(),
-            Role::Consumer(_) | Role::Follower(_) | Role::Admin(_) => false,
+            Role::Member(member) => member.wants(ledger),
+            Role::Consumer(_)
+            | Role::Follower(_)
+            | Role::Admin(_)
+            | Role::Committer(_)
+            | Role::Overseer(_) => false,
         };
         self.pending.is_empty() && self.outbox.is_empty() && !wants
     }

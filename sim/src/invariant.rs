@@ -3,18 +3,23 @@
 mod acked;
 mod contiguous;
 mod epochs;
+mod groups;
 mod idempotent;
+mod offsets;
+mod owners;
 mod sent;
+mod settled;
 mod stamped;
 mod topics;
 mod visible;
+mod within;
 
 use crate::{ledger::Ledger, reading::Reading, violation::Verdict};
 
 type Check = fn(&Ledger, &Reading) -> Verdict;
 
 /// All of them, in the order in which they are asked: a topic that is gone is told as that, not as the loss of its batches.
-const INVARIANTS: [(&str, Check); 8] = [
+const INVARIANTS: [(&str, Check); 13] = [
     ("topics", topics::check),
     ("contiguous", contiguous::check),
     ("acked", acked::check),
@@ -23,6 +28,11 @@ const INVARIANTS: [(&str, Check); 8] = [
     ("idempotent", idempotent::check),
     ("stamped", stamped::check),
     ("epochs", epochs::check),
+    ("groups", groups::check),
+    ("owners", owners::check),
+    ("settled", settled::check),
+    ("offsets", offsets::check),
+    ("within", within::check),
 ];
 
 /// Checks all of them.

@@ -6,7 +6,14 @@
 
 mod conduct;
 mod followed;
+mod group_judge;
+mod groups;
 mod judge;
+mod offsets;
+
+pub use group_judge::{epoch_beside, owners};
+pub use groups::{GenerationBook, GroupAsked, GroupBook, Spoken};
+pub use offsets::{Commit, CommitNumber, Erasure, OffsetBook, OffsetPlace, Untrue};
 
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,6 +166,21 @@ pub enum Asked {
     Delete(TopicId),
     /// A new producer id.
     ProducerId,
+    /// Something of a group.
+    Group(GroupAsked),
+}
+
+/// A question without an answer yet.
+#[derive(Clone, Debug)]
+struct Open {
+    asked: Asked,
+    /// When it was sent: microseconds, and its place in the order of questions and answers.
+    since: u64,
+    order: u64,
+    /// Number of the deletion that it is.
+    erasure: Option<u64>,
+    /// Whoever asks was told before that it is out of its group, or its generation over.
+    stale: bool,
 }
 
 /// Everything promised so far.
@@ -186,9 +208,22 @@ pub struct Ledger {
     pub epoch_past: i32,
     /// Sequence with which each epoch of a producer begins in a partition.
     pub first_sequences: BTreeMap<(PartitionKey, ProducerId, i16), i32>,
-    /// Questions without an answer yet, and since when.
-    asked: BTreeMap<(ConnId, Tag), (Asked, u64)>,
+    /// What members of groups were told.
+    pub groups: BTreeMap<String, GroupBook>,
+    /// What may be committed.
+    pub offsets: OffsetBook,
+    /// How long a message may be on its way after its connection is gone, in microseconds.
+    pub late_micros: u64,
+    /// Since when no process runs, if none does.
+    pub down_since: Option<u64>,
+    /// Questions and answers so far.
+    order: u64,
+    /// Questions without an answer yet.
+    asked: BTreeMap<(ConnId, Tag), Open>,
 }
+
+/// Questions and answers between two looks for what nobody can be told any more.
+const PRUNE_EVERY: u64 = 256;
 
 impl Ledger {
     /// A batch is about to be sent for the first time.
@@ -212,6 +247,8 @@ impl Ledger {
 
     /// A question was sent.
     pub fn sent(&mut self, conn: ConnId, tag: Tag, asked: Asked) {
+        self.order += 1;
+        let (mut erasure, mut stale) = (None, false);
         match &asked {
             Asked::Produce(ops) => {
                 for op in ops {
@@ -224,7 +261,13 @@ impl Ledger {
             Asked::Delete(topic) => {
                 if let Some(topic) = self.topics.get_mut(topic) {
                     topic.deletions += 1;
+                    let name = topic.name.clone();
+                    erasure = Some(self.offsets.erase(Erasure::Topic(name), self.order));
                 }
+            }
+            Asked::Group(asked) => {
+                stale = self.is_stale(asked);
+                erasure = self.sent_of_group(asked);
             }
             Asked::Fetch(..)
             | Asked::Follow(_)
@@ -233,18 +276,30 @@ impl Ledger {
             | Asked::Metadata(None)
             | Asked::ProducerId => {}
         }
-        self.asked.insert((conn, tag), (asked, self.now));
+        let open = Open { asked, since: self.now, order: self.order, erasure, stale };
+        self.asked.insert((conn, tag), open);
+        if self.order.is_multiple_of(PRUNE_EVERY) {
+            let oldest = self.asked.values().map(|open| open.order).min().unwrap_or(self.order);
+            self.offsets.prune(oldest);
+        }
     }
 
     /// The process is gone, and every question with it. What it left is what recovery says: see [`Ledger::settle`].
     pub fn forget_questions(&mut self) {
         self.asked.clear();
+        self.down_since = Some(self.now);
         self.epoch_past = self.epoch_past.max(self.epoch_now);
     }
 
     /// A connection is gone: its questions are not answered any more.
     pub fn hung_up(&mut self, conn: ConnId) {
-        self.asked.retain(|(asked, _), _| *asked != conn);
+        let dropped: Vec<(ConnId, Tag)> =
+            self.asked.keys().filter(|(asked, _)| *asked == conn).copied().collect();
+        for question in dropped {
+            if let Some(Open { asked: Asked::Group(asked), .. }) = self.asked.remove(&question) {
+                self.dropped_of_group(&asked);
+            }
+        }
     }
 
     /// After a start that serves: what may have happened has now happened or not.
@@ -256,6 +311,16 @@ impl Ledger {
             self.learn(*id, &topic.name, topic.partitions)?;
         }
         self.creating.clear();
+        self.down_since = None;
+        self.offsets.settle(|place| found.commit(place));
+        for (group, book) in &mut self.groups {
+            if book.deletions > 0 {
+                // It may be another one: of what was before, nothing need be true.
+                book.begin_anew();
+                book.exists = found.groups.contains_key(group);
+            }
+            book.deletions = 0;
+        }
         for (id, book) in &mut self.topics {
             if found.topics.contains_key(id) {
                 book.deletions = 0;
@@ -320,7 +385,7 @@ impl Ledger {
     /// What was asked, as long as it is not answered.
     #[must_use]
     pub fn question(&self, conn: ConnId, tag: Tag) -> Option<&Asked> {
-        self.asked.get(&(conn, tag)).map(|(asked, _)| asked)
+        self.asked.get(&(conn, tag)).map(|open| &open.asked)
     }
 
     /// A partition by the name of its topic; with a part of the id if several had that name.

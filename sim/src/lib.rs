@@ -8,6 +8,7 @@
 //! [`report`] and [`timeline`] tell what happened, [`artefact`] writes it all down, [`museum`] keeps it for ever.
 
 pub mod artefact;
+pub mod assignment;
 pub mod batch;
 pub mod client;
 pub mod crashpoints;

@@ -7,21 +7,27 @@ use std::collections::{BTreeMap, VecDeque};
 use evenkeel_core::{
     Broker, Config,
     port::{
-        ClientEvent, DiskReply, DiskStep, Effect, Event, Fault, FetchAnswer, Now, Request, Response, perform,
+        ClientEvent, DiskReply, DiskStep, Effect, Event, Fault, FetchAnswer, GroupRequest, GroupResponse,
+        Now, Request, Response, perform,
     },
     state::{State, checkpoint},
     units::{ConnId, Instant, Lsn, OpId, Tag, Timestamp, TopicId},
 };
-use kafka_protocol::messages::{
-    FetchRequest, InitProducerIdRequest, MetadataRequest,
-    fetch_request::{FetchPartition, FetchTopic},
+use kafka_protocol::{
+    messages::{
+        DescribeGroupsRequest, FetchRequest, GroupId, InitProducerIdRequest, MetadataRequest,
+        OffsetFetchRequest,
+        fetch_request::{FetchPartition, FetchTopic},
+        offset_fetch_request::OffsetFetchRequestGroup,
+    },
+    protocol::StrBytes,
 };
 
 use crate::{
     batch,
     disk::SimDisk,
-    ledger::PartitionKey,
-    reading::{FoundBatch, FoundPartition, FoundTopic, Reading},
+    ledger::{OffsetPlace, PartitionKey},
+    reading::{FoundBatch, FoundGroup, FoundOffset, FoundPartition, FoundTopic, Reading},
     violation::{Violation, broken},
 };
 
@@ -155,9 +161,7 @@ impl Probe {
     /// The state as bytes that are the same whenever it is, however often the broker was started in between.
     #[must_use]
     pub fn canonical(&self) -> Option<Vec<u8>> {
-        let mut state = self.broker.state()?.clone();
-        state.epoch = evenkeel_core::units::Epoch(0);
-        Some(checkpoint::encode(&state, Lsn(0)))
+        canonical(&self.broker)
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -261,12 +265,57 @@ impl Probe {
                 reading.partitions.insert(key, self.read_partition(key)?);
             }
         }
+        self.read_groups(&mut reading)?;
         if let Some(Response::InitProducerId(answer)) =
             self.ask(4, Request::InitProducerId(InitProducerIdRequest::default().with_transactional_id(None)))
         {
             reading.producer_id = Some(answer.producer_id.0);
         }
         Ok(reading)
+    }
+
+    /// Who is in each group, and what is committed.
+    fn read_groups(&mut self, reading: &mut Reading) -> Result<(), Violation> {
+        let known = self.state().into_iter().flat_map(State::groups);
+        let known: Vec<(String, i32)> = known.map(|(id, group)| (id.to_string(), group.generation)).collect();
+        for (id, generation) in known {
+            let name = || GroupId(StrBytes::from_string(id.clone()));
+            let request = DescribeGroupsRequest::default().with_groups(vec![name()]);
+            let Some(Response::Group(GroupResponse::Describe(told))) =
+                self.ask(5, Request::Group(GroupRequest::Describe(request)))
+            else {
+                return broken("stuck", format!("no description of {id}"));
+            };
+            let Some(told) = told.groups.first() else {
+                return broken("wrong-answer", format!("a description of {id} without the group"));
+            };
+            let members = told.members.iter();
+            let members =
+                members.map(|member| (member.member_id.to_string(), member.member_assignment.clone()));
+            let state = told.group_state.to_string();
+            reading.groups.insert(id.clone(), FoundGroup { state, generation, members: members.collect() });
+            let all = OffsetFetchRequestGroup::default().with_group_id(name()).with_topics(None);
+            let request = OffsetFetchRequest::default().with_groups(vec![all]);
+            let Some(Response::Group(GroupResponse::OffsetFetch(told))) =
+                self.ask(8, Request::Group(GroupRequest::OffsetFetch(request)))
+            else {
+                return broken("stuck", format!("nobody says what is committed for {id}"));
+            };
+            for topic in told.groups.iter().flat_map(|group| &group.topics) {
+                for partition in &topic.partitions {
+                    let (topic, index) = (topic.name.to_string(), partition.partition_index);
+                    let place = OffsetPlace { group: id.clone(), topic, index };
+                    let metadata = partition.metadata.as_ref().map_or_else(String::new, ToString::to_string);
+                    let found = FoundOffset {
+                        offset: partition.committed_offset,
+                        leader_epoch: partition.committed_leader_epoch,
+                        metadata,
+                    };
+                    reading.offsets.insert(place, found);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn read_partition(&mut self, key: PartitionKey) -> Result<FoundPartition, Violation> {
@@ -334,4 +383,12 @@ pub fn fetch_topic(key: PartitionKey, from: i64, partition_max_bytes: i32) -> Fe
         .with_log_start_offset(-1)
         .with_partition_max_bytes(partition_max_bytes);
     FetchTopic::default().with_topic_id(uuid::Uuid::from_bytes(key.topic.0)).with_partitions(vec![partition])
+}
+
+/// See [`Probe::canonical`].
+#[must_use]
+pub fn canonical(broker: &Broker) -> Option<Vec<u8>> {
+    let mut state = broker.state()?.clone();
+    state.epoch = evenkeel_core::units::Epoch(0);
+    Some(checkpoint::encode(&state, Lsn(0)))
 }

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use evenkeel_core::{units::TopicId, wire::batch::BatchHeader};
 
 use crate::{
+    assignment::commit_of,
     disk::Fingerprint,
-    ledger::{OpNumber, PartitionKey},
+    ledger::{CommitNumber, OffsetPlace, OpNumber, PartitionKey},
 };
 
 /// A topic as metadata tells it.
@@ -41,6 +42,28 @@ pub struct FoundPartition {
     pub high_watermark: i64,
 }
 
+/// A group as it is described, and the number of its generation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundGroup {
+    /// Kafka's name of its state.
+    pub state: String,
+    /// Its generation, which no answer tells.
+    pub generation: i32,
+    /// Assignments by member id.
+    pub members: BTreeMap<String, Bytes>,
+}
+
+/// A committed offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundOffset {
+    /// The offset.
+    pub offset: i64,
+    /// The leader epoch beside it.
+    pub leader_epoch: i32,
+    /// The metadata beside it.
+    pub metadata: String,
+}
+
 /// All of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
@@ -48,6 +71,10 @@ pub struct Reading {
     pub topics: BTreeMap<TopicId, FoundTopic>,
     /// By topic and index.
     pub partitions: BTreeMap<PartitionKey, FoundPartition>,
+    /// By id.
+    pub groups: BTreeMap<String, FoundGroup>,
+    /// By place.
+    pub offsets: BTreeMap<OffsetPlace, FoundOffset>,
     /// A producer id that was asked for at the end.
     pub producer_id: Option<i64>,
     /// In which it leads, if there is a topic to tell it of.
@@ -55,6 +82,12 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// Which commit is found at a place.
+    #[must_use]
+    pub fn commit(&self, place: &OffsetPlace) -> Option<CommitNumber> {
+        commit_of(&self.offsets.get(place)?.metadata)
+    }
+
     /// Adds all of it to a hash.
     pub fn fingerprint(&self, print: &mut Fingerprint) {
         for (id, topic) in &self.topics {
@@ -71,6 +104,22 @@ impl Reading {
                 print.add_bytes(&batch.header.encode());
                 print.add_bytes(&batch.records);
             }
+        }
+        for (id, group) in &self.groups {
+            print.add_bytes(id.as_bytes());
+            print.add_bytes(group.state.as_bytes());
+            print.add(u64::from(group.generation.unsigned_abs()));
+            for (member, assignment) in &group.members {
+                print.add_bytes(member.as_bytes());
+                print.add_bytes(assignment);
+            }
+        }
+        for (place, found) in &self.offsets {
+            print.add_bytes(place.group.as_bytes());
+            print.add_bytes(place.topic.as_bytes());
+            print.add(u64::from(place.index.unsigned_abs()));
+            print.add(found.offset.cast_unsigned());
+            print.add_bytes(found.metadata.as_bytes());
         }
         print.add(self.producer_id.map_or(0, i64::cast_unsigned));
     }

@@ -63,6 +63,22 @@ pub struct Shape {
     pub consumers: u64,
     /// Consumers that follow all partitions through a fetch session.
     pub followers: u64,
+    /// Members of consumer groups.
+    pub members: u64,
+    /// Groups that they are in.
+    pub groups: u64,
+    /// How many of them keep their place when they come back.
+    pub static_members: u64,
+    /// Session timeout of the members in milliseconds.
+    pub session_ms: u64,
+    /// Thousandths of what a member does that is a crash, a sleep, a departure or something out of turn.
+    pub churn: u64,
+    /// Consumers without a group that commit offsets.
+    pub committers: u64,
+    /// Operators of groups.
+    pub overseers: u64,
+    /// Whether the state after each start is compared with the one before.
+    pub compares_states: bool,
     /// Topics that live through the whole run.
     pub lasting_topics: u64,
     /// Topics that come and go under the same names.
@@ -119,19 +135,35 @@ impl Shape {
     pub fn lite(seed: u64) -> Shape {
         let mut dice = Dice::of(seed, "shape");
         let segment_bytes = 4096 * u32::try_from(dice.between(8, 32)).expect("small");
+        let mut gathering = Dice::of(seed, "groups");
         let config = Config {
             segment_bytes,
             message_bytes_max: segment_bytes / 4,
             cache_bytes: if dice.chance(300) { 0 } else { dice.magnitude(1024, 256 << 10) },
             default_partitions: i32::try_from(dice.between(1, 3)).expect("small"),
             producer_expiry: Duration::from_secs(86_400),
+            group_initial_rebalance_delay: Duration::from_millis(match gathering.below(3) {
+                0 => 0,
+                _ => gathering.magnitude(10, 1000),
+            }),
+            group_session_timeout_min: Duration::from_millis(1),
             ..Config::default()
         };
         // One seed in five is calm: fewer kinds of faults, so that each is also seen alone.
         let calm = dice.chance(200);
         let faults = |dice: &mut Dice, often: u64| !calm && dice.chance(often);
         let mut weather = Dice::of(seed, "weather");
+        let grouped = gathering.chance(500);
+        let some = |dice: &mut Dice, low: u64, high: u64| if grouped { dice.between(low, high) } else { 0 };
         Shape {
+            members: some(&mut gathering, 1, 4),
+            groups: some(&mut gathering, 1, 2),
+            static_members: some(&mut gathering, 0, 3),
+            session_ms: some(&mut gathering, 300, 3000),
+            churn: some(&mut gathering, 0, 60),
+            committers: some(&mut gathering, 0, 1),
+            overseers: some(&mut gathering, 0, 1),
+            compares_states: gathering.chance(if grouped { 700 } else { 200 }),
             operations: dice.between(80, 320),
             crashes: dice.between(1, 5),
             plain_producers: dice.between(0, 2),
@@ -212,12 +244,13 @@ enum Slot<'a> {
     Word(&'a mut u32),
     Count(&'a mut i32),
     Flag(&'a mut bool),
+    Millis(&'a mut Duration),
 }
 
 type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
 
 /// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
-const KNOBS: [Knob; 31] = [
+const KNOBS: [Knob; 40] = [
     ("operations", |shape| Slot::Long(&mut shape.operations)),
     ("crashes", |shape| Slot::Long(&mut shape.crashes)),
     ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
@@ -239,6 +272,15 @@ const KNOBS: [Knob; 31] = [
     ("idempotent_producers", |shape| Slot::Long(&mut shape.idempotent_producers)),
     ("consumers", |shape| Slot::Long(&mut shape.consumers)),
     ("followers", |shape| Slot::Long(&mut shape.followers)),
+    ("members", |shape| Slot::Long(&mut shape.members)),
+    ("groups", |shape| Slot::Long(&mut shape.groups)),
+    ("static_members", |shape| Slot::Long(&mut shape.static_members)),
+    ("session_ms", |shape| Slot::Long(&mut shape.session_ms)),
+    ("churn", |shape| Slot::Long(&mut shape.churn)),
+    ("committers", |shape| Slot::Long(&mut shape.committers)),
+    ("overseers", |shape| Slot::Long(&mut shape.overseers)),
+    ("rebalance_delay_ms", |shape| Slot::Millis(&mut shape.config.group_initial_rebalance_delay)),
+    ("compares_states", |shape| Slot::Flag(&mut shape.compares_states)),
     ("lasting_topics", |shape| Slot::Long(&mut shape.lasting_topics)),
     ("passing_topics", |shape| Slot::Long(&mut shape.passing_topics)),
     ("think_micros", |shape| Slot::Long(&mut shape.think_micros)),
@@ -261,6 +303,7 @@ impl Shape {
             Slot::Word(value) => u64::from(*value),
             Slot::Count(value) => u64::try_from(*value).unwrap_or(0),
             Slot::Flag(value) => u64::from(*value),
+            Slot::Millis(value) => u64::try_from(value.as_millis()).unwrap_or(u64::MAX),
         };
         KNOBS.iter().map(|(name, knob)| (*name, number(knob(&mut shape)))).collect()
     }
@@ -278,6 +321,7 @@ impl Shape {
             Slot::Word(slot) => *slot = u32::try_from(value).map_err(too_large)?,
             Slot::Count(slot) => *slot = i32::try_from(value).map_err(too_large)?,
             Slot::Flag(slot) => *slot = value != 0,
+            Slot::Millis(slot) => *slot = Duration::from_millis(value),
         }
         Ok(())
     }

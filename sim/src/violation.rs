@@ -100,6 +100,24 @@ impl Violation {
             "recovery-not-idempotent" => {
                 "A recovery that is cut short and done again leads to the same state."
             }
+            "state-differs" => "A start knows all that was durable before it, and nothing else.",
+            "lost-group" => "A group that was acknowledged is there until somebody deletes it.",
+            "resurrected-group" => "A group whose deletion was acknowledged does not come back.",
+            "generation-lost" => "A generation that somebody was told is never taken back.",
+            "generation-repeated" => "A generation has one leader and the same members for ever.",
+            "zombie-member" => "Who left a group, or was replaced in it, does not speak for it any more.",
+            "two-owners" => "No partition has two owners in a generation of a group.",
+            "wrong-owner" => "A member is told what the leader assigned to it in its generation.",
+            "lost-assignment" => "An assignment that was told stays known as long as its generation lasts.",
+            "needless-rebalance" => {
+                "A settled group whose members are heard of in time stays as it is, over restarts too."
+            }
+            "unsettled" => "Once faults stop, every group comes to rest, and each partition has an owner.",
+            "lost-offset" => "A committed offset that was acknowledged is there until somebody deletes it.",
+            "offset-went-back" => "A committed offset never goes back to what was overwritten or deleted.",
+            "phantom-offset" => "No offset is committed that nobody committed there.",
+            "stale-commit" => "Who is not in the generation in force commits nothing.",
+            "offset-beyond-end" => "No committed offset lies behind the end of its partition.",
             "stuck" => "Once faults stop, everything is answered, and new writes are taken.",
             "panic" => "The broker does not break its own assertions.",
             _ => "The broker keeps its promises.",

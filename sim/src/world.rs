@@ -160,6 +160,8 @@ pub struct World {
     /// What the disk once was.
     older: Vec<SimDisk>,
     first_segment_bytes: u32,
+    /// What the process before knew, if all of it was durable.
+    state_before: Option<Vec<u8>>,
     source: Source,
     /// Times that the disk's faults were set: each has its own domain of choices.
     armed: u64,
@@ -206,6 +208,7 @@ impl World {
             lies: source.dice("lies"),
             older: Vec::new(),
             first_segment_bytes: shape.config.segment_bytes,
+            state_before: None,
             source,
             armed: 0,
             events_max: watch.events_max.unwrap_or(EVENTS_MAX),
@@ -276,7 +279,10 @@ impl World {
             }
             if at > deadline.min(RUN_MICROS_MAX) || self.story.events() > self.events_max {
                 self.gave_up = self.events_max < EVENTS_MAX && self.story.events() > self.events_max;
-                return broken("stuck", self.describe_open());
+                let only_groups =
+                    |client: &Client| client.is_idle(&self.ledger) || client.is_unsettled(&self.ledger);
+                let unsettled = self.node.is_quiet() && self.clients.iter().all(only_groups);
+                return broken(if unsettled { "unsettled" } else { "stuck" }, self.describe_open());
             }
         }
         broken("stuck", "nothing will ever happen again")
@@ -357,7 +363,7 @@ impl World {
     }
 
     fn is_quiet(&self) -> bool {
-        self.node.is_quiet() && self.clients.iter().all(Client::is_idle)
+        self.node.is_quiet() && self.clients.iter().all(|client| client.is_idle(&self.ledger))
     }
 
     fn describe_open(&self) -> String {
@@ -365,7 +371,7 @@ impl World {
             .clients
             .iter()
             .enumerate()
-            .filter(|(_, client)| !client.is_idle())
+            .filter(|(_, client)| !client.is_idle(&self.ledger))
             .map(|(at, client)| format!("{} {at}", client.name()))
             .collect();
         format!("still open after the faults stopped: {}; {}", open.join(", "), self.node.describe())

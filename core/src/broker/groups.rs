@@ -25,6 +25,8 @@ use crate::{
     broker::{Asker, Live},
     error_code,
     log::entry::{Entry, GroupChange, GroupEntry, GroupMember},
+    marks::{Mark, mark},
+    planted::{Planted, planted},
     port::{GroupRequest, GroupResponse, Response},
     state::{State, group::Group},
     turn::{Timer, Turn},
@@ -106,17 +108,22 @@ impl Groups {
             let mut longest = Duration::ZERO;
             for member in group.members.values() {
                 longest = longest.max(millis(member.rebalance_timeout_ms));
-                let deadline = turn.now.mono.after(millis(member.session_timeout_ms));
+                let ended = planted(Planted::SessionsEndAtStart);
+                let session = if ended { Duration::ZERO } else { millis(member.session_timeout_ms) };
+                let deadline = turn.now.mono.after(session);
                 live.deadlines.insert(member.id.clone(), deadline);
                 live.protocols.insert(
                     member.id.clone(),
                     Vec::from([(group.protocol.clone(), member.metadata.clone())]),
                 );
             }
+            mark(Mark::GroupRestored);
             if !group.assigned {
+                mark(Mark::GroupRestoredUnassigned);
                 live.await_syncs(group, turn.now.mono);
             }
             if group.unsettled {
+                mark(Mark::GroupRestoredUnsettled);
                 live.rebalance = Some(Rebalance::begin(turn.now.mono.after(longest), None));
             }
             live.set_timer(turn);
@@ -256,6 +263,7 @@ impl Live {
         live.pending.retain(|_, at| *at > now);
         if !self.log.accepts() {
             // What is due cannot be written: it is due later.
+            mark(Mark::GroupPutOff);
             live.put_off(now);
             live.set_timer(turn);
             return;

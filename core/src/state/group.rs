@@ -5,6 +5,7 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use crate::{
     codec::{Malformed, Put, Reader},
     log::entry::{CommittedOffset, GroupEntry, GroupMember},
+    planted::{Planted, planted},
     units::{Lsn, PartitionId, Timestamp},
 };
 
@@ -71,7 +72,9 @@ impl Group {
                 self.empty_since = *at;
             }
             GroupEntry::Replaced { old, new } => {
+                let kept = self.members.get(old).cloned().filter(|_| planted(Planted::FormerInstanceKept));
                 if let Some(former) = self.members.remove(old) {
+                    self.members.extend(kept.map(|kept| (old.clone(), kept)));
                     let member = GroupMember { assignment: former.assignment, ..new.clone() };
                     self.members.insert(new.id.clone(), member);
                     if self.leader == *old {
@@ -97,7 +100,8 @@ impl Group {
     /// A generation that was never given out: also none of which only pieces were told.
     #[must_use]
     pub fn next_generation(&self) -> i32 {
-        self.generation.max(self.told.0).checked_add(1).unwrap_or(1)
+        let step = i32::from(!planted(Planted::GenerationRepeated));
+        self.generation.max(self.told.0).max(1 - step).checked_add(step).unwrap_or(1)
     }
 
     /// Id of the static member with that instance id.
@@ -117,12 +121,20 @@ impl Group {
         out.put_i64(self.empty_since.0);
         out.put_u32(u32::try_from(self.members.len()).expect("groups are bounded"));
         for member in self.members.values() {
-            member.encode(out);
+            if planted(Planted::CheckpointWithoutAssignments) {
+                GroupMember { assignment: Vec::new(), ..member.clone() }.encode(out);
+            } else {
+                member.encode(out);
+            }
         }
         out.put_u32(self.told.0.cast_unsigned());
         out.put_u32(u32::try_from(self.told.1.len()).expect("groups are bounded"));
         for member in &self.told.1 {
             member.encode(out);
+        }
+        if planted(Planted::CheckpointWithoutOffsets) {
+            out.put_u32(0);
+            return;
         }
         out.put_u32(u32::try_from(self.offsets.len()).expect("partitions are bounded"));
         for (partition, (at, offset)) in &self.offsets {

@@ -617,3 +617,41 @@ fn a_rebalance_that_is_due_on_a_full_disk_ends_when_there_is_room() {
     let told = rig.reply(waits).map(joined).expect("there is room again");
     assert_eq!((told.error_code, told.generation_id, told.members.len()), (0, generation + 1, 1));
 }
+
+// The write that brings on a checkpoint may be lost between the two: acknowledged, and neither in the checkpoint nor in what is read of
+// the log behind it.
+#[test]
+fn a_commit_that_brings_on_a_checkpoint_is_not_lost_between_the_log_and_the_checkpoint() {
+    let mut rig = rig();
+    let checkpoints = |rig: &Rig| {
+        let names = rig.disk.names();
+        names.into_iter().filter(|name| name.to_string().starts_with("checkpoint")).collect::<Vec<_>>()
+    };
+    let (mut known, mut seen) = (checkpoints(&rig), 0);
+    for offset in 0..2_000 {
+        assert_eq!(commit(&mut rig, "", -1, "t", offset, &"m".repeat(1000)), 0);
+        if checkpoints(&rig) != known {
+            seen += 1;
+            rig = rig.crash();
+            known = checkpoints(&rig);
+            assert_eq!(committed(&mut rig).0, offset, "as it was acknowledged");
+        }
+    }
+    assert!(seen >= 3, "only {seen} checkpoints");
+}
+
+#[test]
+fn deleted_groups_and_offsets_stay_deleted_over_checkpoints_and_restarts() {
+    let mut rig = rig();
+    assert_eq!(commit(&mut rig, "", -1, "t", 7, "m"), 0);
+    // A checkpoint knows of it.
+    let mut rig = rig.stop().crash();
+    assert_eq!(committed(&mut rig).0, 7);
+    assert_eq!(delete_group(&mut rig), 0);
+    let mut rig = rig.crash();
+    assert_eq!((committed(&mut rig).0, described(&mut rig).0.as_str()), (-1, "Dead"));
+    // Another group of that name knows nothing of what was.
+    assert_eq!(commit(&mut rig, "", -1, "t", 1, ""), 0);
+    let mut rig = rig.stop().crash();
+    assert_eq!(committed(&mut rig), (1, 3, String::new()));
+}

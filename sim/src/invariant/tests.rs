@@ -1,19 +1,32 @@
 //! The oracle's own test: a table of histories, and which invariants reject each. A history that one invariant alone rejects is one
 //! that would pass without it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use evenkeel_core::{
+    port::{GroupResponse, Response},
     units::{ConnId, Offset, ProducerId, Tag, Timestamp, TopicId},
     wire::batch::{Batch, LOG_APPEND_TIME},
 };
+use kafka_protocol::{
+    messages::{
+        JoinGroupResponse, OffsetCommitResponse, SyncGroupResponse,
+        join_group_response::JoinGroupResponseMember,
+        offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic},
+    },
+    protocol::StrBytes,
+};
 
 use crate::{
+    assignment::{Assignment, metadata},
     batch::{self, Sequenced},
     invariant::{INVARIANTS, check_all},
-    ledger::{Asked, Known, Ledger, OpNumber, PartitionKey},
-    reading::{FoundBatch, FoundPartition, FoundTopic, Reading},
+    ledger::{
+        Asked, Commit, CommitNumber, GroupAsked, GroupBook, Known, Ledger, OffsetPlace, OpNumber,
+        PartitionKey, Spoken, epoch_beside,
+    },
+    reading::{FoundBatch, FoundGroup, FoundOffset, FoundPartition, FoundTopic, Reading},
 };
 
 const TOPIC: TopicId = TopicId([7; 16]);
@@ -33,7 +46,8 @@ fn by(epoch: i16, first: i32) -> Option<Sequenced> {
 }
 
 impl History {
-    /// A topic with a batch of the producer, one of nobody in particular, and one more of the producer, all known and there.
+    /// A topic with a batch of the producer, one of nobody in particular, and one more of the producer, all known and there; and a
+    /// settled group of two, with an offset that one of them committed.
     fn good() -> History {
         let mut ledger = Ledger::default();
         ledger.sent(ConnId(1), Tag(0), Asked::Create(String::from("t")));
@@ -48,12 +62,82 @@ impl History {
             partitions: partitions.into(),
             producer_id: Some(1000),
             leader_epoch: Some(3),
+            ..Reading::default()
         };
         let mut history = History { ledger, found };
         history.told(1, batch::make(OpNumber(1), 2, 10, by(0, 0)), Known::Acked);
         history.told(2, batch::make(OpNumber(2), 1, 10, None), Known::Acked);
         history.told(3, batch::make(OpNumber(3), 3, 10, by(0, 2)), Known::Seen);
+        history.gather();
+        history.commits(50, 2);
         history
+    }
+
+    /// Members `a` and `b` join, and `a` assigns a partition to each.
+    fn gather(&mut self) {
+        for member in ["a", "b"] {
+            let asked = GroupAsked::Join {
+                group: String::from("g"),
+                member: String::from(member),
+                instance: None,
+                session_micros: 1_000_000,
+                newest: 0,
+            };
+            let all = ["a", "b"]
+                .map(|id| JoinGroupResponseMember::default().with_member_id(StrBytes::from_static_str(id)));
+            let answer = JoinGroupResponse::default()
+                .with_generation_id(2)
+                .with_leader(StrBytes::from_static_str("a"))
+                .with_member_id(StrBytes::from_static_str(member))
+                .with_members(if member == "a" { all.to_vec() } else { Vec::new() });
+            self.hears(asked, GroupResponse::Join(answer));
+        }
+        let mut members = BTreeMap::new();
+        for (member, key) in [("a", KEY), ("b", OTHER)] {
+            let assignment = assigned(member, &[key]);
+            members.insert(String::from(member), assignment.clone());
+            let answer = SyncGroupResponse::default().with_assignment(assignment);
+            self.hears(GroupAsked::Sync(spoken(member)), GroupResponse::Sync(answer));
+        }
+        let group = FoundGroup { state: String::from("Stable"), generation: 2, members };
+        self.found.groups.insert(String::from("g"), group);
+    }
+
+    /// `a` commits an offset, and is told that it is there; it is.
+    fn commits(&mut self, number: u64, offset: i64) {
+        let number = CommitNumber(number);
+        let commit = Commit { place: place(), key: KEY, offset };
+        let partition = OffsetCommitResponsePartition::default();
+        let topic = OffsetCommitResponseTopic::default().with_partitions(vec![partition]);
+        let answer = OffsetCommitResponse::default().with_topics(vec![topic]);
+        let asked = GroupAsked::Commit(spoken("a"), vec![(number, commit)]);
+        self.hears(asked, GroupResponse::OffsetCommit(answer));
+        let found = FoundOffset { offset, leader_epoch: epoch_beside(number), metadata: metadata(number) };
+        self.found.offsets.insert(place(), found);
+    }
+
+    fn hears(&mut self, asked: GroupAsked, response: GroupResponse) {
+        self.ledger.sent(ConnId(3), Tag(0), Asked::Group(asked));
+        self.ledger.answered(ConnId(3), Tag(0), &Response::Group(response)).expect("as it should be");
+    }
+
+    fn book(&mut self) -> &mut GroupBook {
+        self.ledger.groups.get_mut("g").expect("it was joined")
+    }
+
+    fn group(&mut self) -> &mut FoundGroup {
+        self.found.groups.get_mut("g").expect("it is there")
+    }
+
+    fn has(&mut self, member: &str, assignment: Bytes) {
+        self.group().members.insert(String::from(member), assignment);
+    }
+
+    /// No topic is there.
+    fn without_topics(&mut self) {
+        self.found.topics.clear();
+        self.found.partitions.clear();
+        self.found.leader_epoch = None;
     }
 
     /// Sent, stored, and known to somebody.
@@ -108,16 +192,34 @@ impl History {
     }
 }
 
+fn spoken(member: &str) -> Spoken {
+    Spoken { group: String::from("g"), member: String::from(member), generation: 2 }
+}
+
+fn place() -> OffsetPlace {
+    OffsetPlace { group: String::from("g"), topic: String::from("t"), index: 0 }
+}
+
+fn assigned(member: &str, partitions: &[PartitionKey]) -> Bytes {
+    Assignment { generation: 2, place: String::from(member), partitions: partitions.to_vec() }.encode()
+}
+
 type Change = fn(&mut History);
 /// An invariant, and the violation that it reports.
 type Rejection = (&'static str, &'static str);
 
 /// Histories that must pass.
-const GOOD: [(&str, Change); 8] = [
+const GOOD: [(&str, Change); 10] = [
     ("everything is there", |_| {}),
     ("an unanswered batch is not there", |h| {
         h.stored(4, batch::make(OpNumber(4), 1, 10, None));
         h.lose();
+    }),
+    ("a later offset is committed", |h| h.commits(51, 3)),
+    ("a member of a settled group was not heard of for its session, and it is in a later generation", |h| {
+        h.ledger.now = 2_000_000;
+        h.group().generation = 3;
+        h.group().members.clear();
     }),
     ("an unanswered batch is there", |h| h.stored(4, batch::make(OpNumber(4), 1, 10, None))),
     ("a plain batch that was sent twice is there twice", |h| {
@@ -126,7 +228,7 @@ const GOOD: [(&str, Change); 8] = [
     }),
     ("a deleted topic is gone", |h| {
         h.ledger.topics.get_mut(&TOPIC).expect("learned").deleted = true;
-        h.found = Reading::default();
+        h.without_topics();
     }),
     ("sequences go on at 0 behind the largest", |h| {
         h.ledger.first_sequences.insert((KEY, PRODUCER, 1), i32::MAX);
@@ -141,8 +243,8 @@ const GOOD: [(&str, Change); 8] = [
 ];
 
 /// Histories that must be rejected: by these invariants, under these names, and by no other.
-const BAD: [(&str, Change, &[Rejection]); 24] = [
-    ("a topic is gone", |h| h.found = Reading::default(), &[("topics", "lost-topic")]),
+const BAD: [(&str, Change, &[Rejection]); 38] = [
+    ("a topic is gone", History::without_topics, &[("topics", "lost-topic")]),
     (
         "a topic is there that nobody asked for",
         |h| {
@@ -299,6 +401,72 @@ const BAD: [(&str, Change, &[Rejection]); 24] = [
         |h| h.header(1).leader_epoch = 1,
         &[("epochs", "epoch-not-raised")],
     ),
+    ("a group is gone", |h| h.found.groups.clear(), &[("groups", "lost-group")]),
+    ("a deleted group is there again", |h| h.book().deleted = true, &[("groups", "resurrected-group")]),
+    (
+        "a group is in a generation before the one that was told",
+        |h| {
+            h.book().settled = false;
+            h.group().generation = 1;
+        },
+        &[("groups", "generation-lost")],
+    ),
+    (
+        "who left is there again",
+        |h| {
+            h.book().out.insert(String::from("b"));
+        },
+        &[("groups", "zombie-member")],
+    ),
+    ("a partition has two owners", |h| h.has("b", assigned("b", &[KEY, OTHER])), &[("owners", "two-owners")]),
+    (
+        "a member has what was assigned to another",
+        |h| h.has("b", assigned("a", &[KEY])),
+        &[("owners", "wrong-owner")],
+    ),
+    (
+        "a member has something else than it was told",
+        |h| h.has("b", assigned("b", &[])),
+        &[("owners", "wrong-owner")],
+    ),
+    (
+        "assignments that were told are not there",
+        |h| {
+            h.book().settled = false;
+            h.group().state = String::from("CompletingRebalance");
+        },
+        &[("owners", "lost-assignment")],
+    ),
+    (
+        "a settled group is in a rebalance",
+        |h| h.group().state = String::from("PreparingRebalance"),
+        &[("settled", "needless-rebalance")],
+    ),
+    (
+        "a settled group is in a later generation",
+        |h| h.group().generation = 3,
+        &[("settled", "needless-rebalance")],
+    ),
+    (
+        "a settled group does not know who has what",
+        |h| h.has("a", Bytes::new()),
+        &[("settled", "lost-assignment")],
+    ),
+    ("a committed offset is gone", |h| h.found.offsets.clear(), &[("offsets", "lost-offset")]),
+    (
+        "an earlier offset is committed again",
+        |h| {
+            let before = h.found.offsets.clone();
+            h.commits(51, 3);
+            h.found.offsets = before;
+        },
+        &[("offsets", "offset-went-back")],
+    ),
+    (
+        "an offset is committed behind the end of its partition",
+        |h| h.commits(51, 7),
+        &[("within", "offset-beyond-end")],
+    ),
 ];
 
 fn after(change: Change) -> History {
@@ -350,11 +518,16 @@ fn every_violation_that_an_invariant_knows_has_a_history() {
         include_str!("acked.rs"),
         include_str!("contiguous.rs"),
         include_str!("epochs.rs"),
+        include_str!("groups.rs"),
         include_str!("idempotent.rs"),
+        include_str!("offsets.rs"),
+        include_str!("owners.rs"),
         include_str!("sent.rs"),
+        include_str!("settled.rs"),
         include_str!("stamped.rs"),
         include_str!("topics.rs"),
         include_str!("visible.rs"),
+        include_str!("within.rs"),
     ];
     let is_name = |text: &&str| {
         text.contains('-') && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_lowercase())

@@ -22,8 +22,10 @@ impl Ledger {
     /// It contradicts what was promised before.
     pub fn answered(&mut self, conn: ConnId, tag: Tag, response: &Response) -> Verdict {
         // The connection may be gone for the client and not yet for the broker: nobody will be told.
-        let Some((asked, since)) = self.asked.remove(&(conn, tag)) else { return Ok(()) };
-        match (asked, response) {
+        let Some(open) = self.asked.remove(&(conn, tag)) else { return Ok(()) };
+        self.order += 1;
+        let (erasure, since) = (open.erasure, open.since);
+        match (open.asked.clone(), response) {
             (Asked::Produce(ops), Response::Produce(response)) => self.produced(&ops, response),
             (Asked::Produce(_), Response::Silence) => Ok(()),
             (Asked::Fetch(key, from, known, min_bytes), Response::Fetch(answer)) => {
@@ -39,7 +41,18 @@ impl Ledger {
                 self.described(name.as_deref(), response)
             }
             (Asked::Create(name), Response::CreateTopics(response)) => self.created(&name, response),
-            (Asked::Delete(topic), Response::DeleteTopics(response)) => self.deleted(topic, response),
+            (Asked::Delete(topic), Response::DeleteTopics(response)) => {
+                let told = response.responses.first().map(|told| told.error_code);
+                match (erasure, told) {
+                    (Some(id), Some(error_code::NONE)) => self.offsets.erased(id, self.order),
+                    (Some(id), _) => self.offsets.not_erased(id, None),
+                    (None, _) => {}
+                }
+                self.deleted(topic, response)
+            }
+            (Asked::Group(asked), Response::Group(response)) => {
+                self.answered_of_group(&asked, &open, response)
+            }
             (Asked::ProducerId, Response::InitProducerId(response)) => {
                 if response.error_code == error_code::NONE
                     && !self.producer_ids.insert(response.producer_id.0)

@@ -3,7 +3,7 @@
 use crate::{shrink::Search, tape::Choices};
 
 /// Settings that say how much goes wrong, and how much there is of everything: off, or as few as possible.
-const TURNED_DOWN: [(&str, u64); 22] = [
+const TURNED_DOWN: [(&str, u64); 28] = [
     ("crashes", 0),
     ("crashes_in_recovery", 0),
     ("power_losses", 0),
@@ -21,6 +21,12 @@ const TURNED_DOWN: [(&str, u64); 22] = [
     ("media_faults", 0),
     ("consumers", 0),
     ("followers", 0),
+    ("churn", 0),
+    ("overseers", 0),
+    ("committers", 0),
+    ("static_members", 0),
+    ("members", 0),
+    ("rebalance_delay_ms", 0),
     ("idempotent_producers", 0),
     ("plain_producers", 0),
     ("passing_topics", 0),

@@ -14,7 +14,7 @@ use evenkeel_core::{
 use crate::{
     batch,
     disk::{MediaFault, SimDisk, blocks},
-    ledger::{Ledger, OpNumber},
+    ledger::{Ledger, OffsetBook, OpNumber},
     probe::{Ended, Probe},
     violation::{Verdict, broken},
     world::{World, oracle},
@@ -24,6 +24,8 @@ use crate::{
 #[derive(Debug, Default)]
 struct Unproven {
     batches: BTreeSet<(OpNumber, i64)>,
+    /// Changes of these consumer groups.
+    groups: BTreeSet<String>,
     other: bool,
 }
 
@@ -136,7 +138,8 @@ impl World {
         // What is missing may be the one group that nothing proves.
         let unproven = unproven_but_for(image, fault);
         let excused = without(&self.ledger, &unproven);
-        if (unproven.other || !unproven.batches.is_empty()) && oracle::holds(&excused, &mut probe).is_ok() {
+        let any = unproven.other || !unproven.batches.is_empty() || !unproven.groups.is_empty();
+        if any && oracle::holds(&excused, &mut probe).is_ok() {
             self.mark("media fault took an unproven group");
             return Ok(());
         }
@@ -150,8 +153,9 @@ fn unproven_but_for(image: &SimDisk, fault: &MediaFault) -> Unproven {
     if let MediaFault::Misdirect { from: (file, block), .. } = *fault {
         let before = image.clone();
         before.damage(&MediaFault::LoseBlocks(file, block, 1));
-        let Unproven { batches, other } = unproven(&before);
+        let Unproven { batches, groups, other } = unproven(&before);
         last.batches.extend(batches);
+        last.groups.extend(groups);
         last.other |= other;
     }
     last
@@ -187,6 +191,9 @@ fn unproven(image: &SimDisk) -> Unproven {
                     let number = batch.get(HEADER_BYTES..).and_then(batch::op_of).filter(|_| read.is_ok());
                     last.batches.extend(number.map(|number| (number, append.header.base_offset.0)));
                 }
+                ScannedRecord::Intact { entry: Entry::Group(change), .. } => {
+                    last.groups.insert(change.group.clone());
+                }
                 ScannedRecord::Intact { .. } | ScannedRecord::Damaged(_) => last.other = true,
             }
         }
@@ -204,7 +211,13 @@ fn without(ledger: &Ledger, unproven: &Unproven) -> Ledger {
             book.high_watermark = book.high_watermark.min(*offset);
         }
     }
+    for group in &unproven.groups {
+        excused.groups.remove(group);
+        excused.offsets.excuse(group);
+    }
     if unproven.other {
+        // With topics go what was committed for them.
+        excused.offsets = OffsetBook::default();
         // Topics that came or went with it, and producer ids.
         for book in excused.topics.values_mut() {
             book.deletions += 1;

@@ -6,7 +6,7 @@ use evenkeel_core::{
 };
 
 use crate::{
-    client::{Client, PATIENCE_MICROS},
+    client::Client,
     trace::{Kind, Lane, Scene},
     violation::{Verdict, broken},
     world::{Happening, World, scenes},
@@ -33,10 +33,10 @@ impl World {
             self.conns.insert(conn, open);
             self.clients[client].conn = Some(conn);
         }
-        if self.clients[client].is_impatient(self.now) {
+        if let Some(patience) = self.clients[client].overdue(self.now) {
             self.mark("client gave up waiting");
             // What was accepted just before the disk failed to give a segment waits for one, and with it every answer that saw it.
-            let hung = self.now.saturating_sub(self.ledger.slow_until) <= PATIENCE_MICROS;
+            let hung = self.now.saturating_sub(self.ledger.slow_until) <= patience;
             if !self.shape.disk_fails() && !hung {
                 // Its connection stands, so the same process has served all the while.
                 return broken(

@@ -12,7 +12,7 @@ use evenkeel_core::{
 use crate::{
     dice::Dice,
     mutant::Mutant,
-    probe::Underway,
+    probe::{Underway, canonical},
     trace::{Kind, Lane as Line, Scene},
     violation::{Verdict, broken},
     world::{Happening, World, scenes},
@@ -118,6 +118,10 @@ impl World {
             if abruptly && job.begun {
                 self.interrupt(&job.request.steps[job.at]);
             }
+        }
+        if let Some(broker) = self.node.broker().filter(|broker| broker.state().is_some()) {
+            let known = self.shape.compares_states && broker.is_all_durable() == Some(true);
+            self.state_before = known.then(|| canonical(broker)).flatten();
         }
         self.node = Node { incarnation: self.node.incarnation + 1, ..Node::default() };
         self.plan.crash_in_steps = None;

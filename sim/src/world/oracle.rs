@@ -1,13 +1,13 @@
 //! When the promises are checked: on answers as they leave, on the image of a crash, at each start, and at the end.
 
-use evenkeel_core::port::{Fault, Request, Response};
+use evenkeel_core::port::{Fault, GroupResponse, Request, Response};
 
 use crate::{
     batch,
     disk::{Loss, SimDisk},
     invariant,
     ledger::{Ledger, OpNumber},
-    probe::{Ended, Probe},
+    probe::{Ended, Probe, canonical},
     trace::{Kind, Lane, Scene},
     violation::{Verdict, Violation, broken},
     world::{LIVENESS_MICROS, World},
@@ -36,7 +36,10 @@ impl World {
     /// Some answers are checked as they leave: were the power to fail now, would they be true?
     pub(super) fn check_an_answer(&mut self, response: &Response) -> Verdict {
         let promises = match response {
-            Response::Silence | Response::FindCoordinator(_) | Response::DescribeCluster(_) => false,
+            Response::Silence
+            | Response::FindCoordinator(_)
+            | Response::DescribeCluster(_)
+            | Response::Group(GroupResponse::Heartbeat(_)) => false,
             Response::Produce(_)
             | Response::Fetch(_)
             | Response::ListOffsets(_)
@@ -112,6 +115,12 @@ impl World {
             probe.read_all()?
         };
         invariant::check_all(&self.ledger, &reading)?;
+        if let Some(before) = self.state_before.take() {
+            self.mark("state compared");
+            if self.node.broker().and_then(canonical).is_some_and(|now| now != before) {
+                return broken("state-differs", "all was durable, and the next process knows something else");
+            }
+        }
         self.satisfied();
         self.ledger.settle(&reading)
     }
@@ -128,12 +137,16 @@ impl World {
         let reading = probe.read_all()?;
         invariant::check_all(&self.ledger, &reading)?;
         self.check_new_writes(&mut probe)?;
+        let before = probe.canonical();
         if !probe.stop() {
             return broken("stuck", "an orderly stop comes to no end");
         }
         // After an orderly stop nothing depends on the page cache.
         self.exhibit("stops the broker in order, cuts the power and starts again:");
-        self.check_image(probe.disk().durable_only())?;
+        let again = self.check_image(probe.disk().durable_only())?;
+        if again.canonical() != before {
+            return broken("state-differs", "an orderly stop, and the next process knows something else");
+        }
         self.tell(&[98], || Scene::new(Lane::Oracle, Kind::Fine, "everything is as promised"));
         Ok(())
     }
@@ -142,6 +155,7 @@ impl World {
     fn check_new_writes(&mut self, probe: &mut Probe) -> Verdict {
         // A disk that was full a moment ago is asked again only after a while.
         probe.wait(LIVENESS_MICROS);
+        self.ledger.now += LIVENESS_MICROS;
         let keys: Vec<_> = self.ledger.usable().map(|(key, _)| key).collect();
         for key in keys {
             let number = OpNumber(self.next_op + 1);

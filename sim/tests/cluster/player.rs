@@ -96,7 +96,10 @@ pub(crate) async fn play(table: Arc<Mutex<Table>>, mut client: Client, mut dice:
 }
 
 fn is_done(table: &Mutex<Table>, client: &Client) -> bool {
-    client.is_idle() && locked(table).operations_left == 0
+    {
+        let table = locked(table);
+        client.is_idle(&table.ledger) && table.operations_left == 0
+    }
 }
 
 /// As long as the connection holds.
@@ -112,7 +115,7 @@ async fn talk(
     let mut act_at = Instant::now();
     loop {
         let now = locked(table).now();
-        if client.is_impatient(now) || is_done(table, client) {
+        if client.overdue(now).is_some() || is_done(table, client) {
             return Ok(());
         }
         tokio::select! {

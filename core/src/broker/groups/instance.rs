@@ -10,6 +10,7 @@ use crate::{
     broker::{Asker, Live},
     error_code,
     log::entry::{GroupEntry, GroupMember},
+    marks::{Mark, mark},
     port::GroupResponse,
     turn::Turn,
 };
@@ -52,6 +53,7 @@ impl Live {
         let led = group.is_some_and(|group| group.leader == former);
         let protocol_type = group.map(|group| group.protocol_type.clone()).unwrap_or_default();
         if known.is_some() {
+            mark(Mark::InstanceBack);
             member.metadata = told.map(|(_, told)| told.clone()).unwrap_or_default();
             self.change(id, GroupEntry::Replaced { old: former.to_string(), new: member.clone() });
         }

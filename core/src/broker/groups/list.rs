@@ -18,9 +18,12 @@ use crate::{
     broker::{Asker, Live},
     error_code,
     log::entry::GroupEntry,
+    marks::{Mark, mark},
+    planted::{Planted, planted},
     port::{GroupResponse, Response},
     state::group::Group,
     turn::Turn,
+    units::Lsn,
 };
 
 /// Read, delete, describe, as Kafka encodes them.
@@ -140,6 +143,7 @@ impl Live {
                 }
                 Some(_) if !self.log.accepts() => error_code::COORDINATOR_LOAD_IN_PROGRESS,
                 Some(_) => {
+                    mark(Mark::GroupDeleted);
                     self.change(&id, GroupEntry::Deleted);
                     error_code::NONE
                 }
@@ -147,6 +151,8 @@ impl Live {
             results.push(DeletableGroupResult::default().with_group_id(id).with_error_code(error_code));
         }
         let response = DeleteGroupsResponse::default().with_results(results);
-        self.answer(asker, Response::Group(GroupResponse::Delete(response)), self.state.groups_known, turn);
+        let early = planted(Planted::GroupDeletionToldBeforeDurable);
+        let known = if early { Lsn(0) } else { self.state.groups_known };
+        self.answer(asker, Response::Group(GroupResponse::Delete(response)), known, turn);
     }
 }

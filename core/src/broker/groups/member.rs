@@ -20,9 +20,12 @@ use crate::{
     error_code,
     limits::GROUP_METADATA_BYTES_MAX,
     log::entry::GroupEntry,
-    port::GroupResponse,
+    marks::{Mark, mark},
+    planted::{Planted, planted},
+    port::{GroupResponse, Response},
     state::group::Group,
     turn::Turn,
+    units::Lsn,
 };
 
 /// First version in which several members can leave at once.
@@ -141,7 +144,11 @@ impl Live {
                 self.change(id, GroupEntry::Assignment { generation, member, assignment });
             }
             self.change(id, GroupEntry::Assigned { generation });
+            mark(Mark::AssignmentsTold);
             for (member, asker) in core::mem::take(&mut self.groups.live_mut(id).syncing) {
+                if planted(Planted::SyncAnswerLost) {
+                    continue;
+                }
                 self.answer_assignment(asker, id, &member, turn);
                 self.hear(id, &member, turn);
             }
@@ -149,6 +156,7 @@ impl Live {
         if assigned || leads {
             self.answer_assignment(asker, id, &member, turn);
         } else if let Some(before) = self.groups.live_mut(id).syncing.insert(member, asker) {
+            mark(Mark::SyncAskedAgain);
             self.answer_sync_error(before, id, error_code::REBALANCE_IN_PROGRESS, turn);
         }
         Ok(())
@@ -156,14 +164,20 @@ impl Live {
 
     fn answer_assignment(&mut self, asker: Asker, id: &str, member: &str, turn: &mut Turn<'_>) {
         let Some(group) = self.state.group(id) else { return };
-        let assignment = group.members.get(member).map(|member| Bytes::copy_from_slice(&member.assignment));
+        let mut its = group.members.get(member);
+        if planted(Planted::AssignmentOfAnother) {
+            its = group.members.values().next();
+        }
+        let assignment = its.map(|member| Bytes::copy_from_slice(&member.assignment));
         let mut response = SyncGroupResponse::default().with_assignment(assignment.unwrap_or_default());
         if asker.version >= 5 {
             response = response
                 .with_protocol_type(Some(StrBytes::from_string(group.protocol_type.clone())))
                 .with_protocol_name(Some(StrBytes::from_string(group.protocol.clone())));
         }
-        self.answer_group(asker, id, GroupResponse::Sync(response), turn);
+        let early = planted(Planted::AssignmentToldBeforeDurable);
+        let known = if early { Lsn(0) } else { self.group_known(id) };
+        self.answer(asker, Response::Group(GroupResponse::Sync(response)), known, turn);
     }
 
     pub(super) fn leave_group(&mut self, asker: Asker, request: LeaveGroupRequest, turn: &mut Turn<'_>) {
@@ -191,7 +205,9 @@ impl Live {
         } else {
             LeaveGroupResponse::default().with_error_code(told[0].error_code)
         };
-        self.answer_group(asker, &id, GroupResponse::Leave(response), turn);
+        let early = planted(Planted::LeaveToldBeforeDurable);
+        let known = if early { Lsn(0) } else { self.group_known(&id) };
+        self.answer(asker, Response::Group(GroupResponse::Leave(response)), known, turn);
         self.settle(&id, turn);
     }
 
@@ -243,6 +259,7 @@ impl Live {
             return;
         };
         let at = turn.now.wall;
+        mark(Mark::MemberGone);
         self.change(id, GroupEntry::Removed { member: member.to_string(), at });
         self.begin_rebalance(id, &known, turn);
         // Nobody is left: there are no first members to wait for either.

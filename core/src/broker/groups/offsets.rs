@@ -27,6 +27,8 @@ use crate::{
         OFFSETS_RECORD_BYTES,
     },
     log::entry::{CommittedOffset, GroupEntry},
+    marks::{Mark, mark},
+    planted::{Planted, planted},
     port::{GroupResponse, Response},
     state::group::Group,
     turn::{Timer, Turn},
@@ -86,7 +88,10 @@ impl Live {
         if !offsets.is_empty() {
             self.change(&id, GroupEntry::Committed { at, offsets });
         }
-        let known = self.group_known(&id).max(self.state.catalog_known);
+        let mut known = self.group_known(&id).max(self.state.catalog_known);
+        if planted(Planted::CommitToldBeforeDurable) {
+            known = Lsn(0);
+        }
         let response = OffsetCommitResponse::default().with_topics(topics);
         self.answer(asker, Response::Group(GroupResponse::OffsetCommit(response)), known, turn);
     }
@@ -106,12 +111,22 @@ impl Live {
             }
             None if generation < 0 => Ok(()),
             None => Err(error_code::ILLEGAL_GENERATION),
-            Some(group) if generation < 0 && group.members.is_empty() && request.member_id.is_empty() => {
+            Some(group)
+                if generation < 0
+                    && (group.members.is_empty() || planted(Planted::OutsiderCommitTaken))
+                    && request.member_id.is_empty() =>
+            {
+                Ok(())
+            }
+            Some(group)
+                if planted(Planted::StaleCommitTaken) && (0..group.generation).contains(&generation) =>
+            {
                 Ok(())
             }
             Some(_) => {
                 let instance = request.group_instance_id.as_ref();
-                let group = self.speaks(id, &request.member_id, instance, generation)?;
+                let spoken = self.speaks(id, &request.member_id, instance, generation);
+                let group = spoken.inspect_err(|_| mark(Mark::CommitRefused))?;
                 if !group.assigned && !self.in_rebalance(id) {
                     return Err(error_code::REBALANCE_IN_PROGRESS);
                 }
@@ -190,7 +205,8 @@ impl Live {
                 let told = asked.into_iter().map(|(name, indexes)| {
                     let topic = self.state.topic_named(&name);
                     let partitions = indexes.into_iter().map(|index| {
-                        let place = topic.and_then(|topic| topic.partition_id(index));
+                        let index_read = if planted(Planted::OffsetOfFirstPartition) { 0 } else { index };
+                        let place = topic.and_then(|topic| topic.partition_id(index_read));
                         (index, place.and_then(of).map_or_else(none, |(_, offset)| offset.clone()))
                     });
                     let partitions = partitions.collect();
@@ -255,7 +271,10 @@ impl Live {
             topics
                 .push(OffsetDeleteResponseTopic::default().with_name(topic.name).with_partitions(partitions));
         }
-        self.forget_offsets(&id, &forgotten);
+        if !planted(Planted::OffsetDeletionUnlogged) {
+            self.forget_offsets(&id, &forgotten);
+        }
+        mark(Mark::OffsetsDeleted);
         let known = self.group_known(&id).max(self.state.catalog_known);
         let response = OffsetDeleteResponse::default().with_topics(topics);
         self.answer(asker, Response::Group(GroupResponse::OffsetDelete(response)), known, turn);

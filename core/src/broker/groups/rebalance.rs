@@ -17,9 +17,12 @@ use crate::{
     broker::{Asker, Live},
     error_code,
     log::entry::{GroupEntry, GroupMember},
+    marks::{Mark, mark},
+    planted::{Planted, planted},
     port::{GroupResponse, Response},
     state::group::Group,
     turn::Turn,
+    units::Lsn,
 };
 
 impl Live {
@@ -57,7 +60,9 @@ impl Live {
             return;
         }
         // A time that has passed must not wake anybody again: the turn would never end.
-        rebalance.collects = None;
+        if !planted(Planted::PassedDeadlineKept) {
+            rebalance.collects = None;
+        }
         let Some(rebalance) = self.groups.live.get(id).and_then(|live| live.rebalance.as_ref()) else {
             return;
         };
@@ -72,6 +77,7 @@ impl Live {
             return;
         }
         if rebalance.joined.is_empty() && known().any(|member| self.keeps_its_place(id, member)) {
+            mark(Mark::InstancesAwaited);
             // Nobody is there to assign, and static members may still come back: until one does, or their sessions end.
             let longest = known().map(|member| member.rebalance_timeout_ms).max().unwrap_or(0);
             let ends = now.after(millis(longest).max(SESSION_GRACE));
@@ -98,6 +104,7 @@ impl Live {
         }
         live.sync_ends = None;
         for member in core::mem::take(&mut live.unsynced) {
+            mark(Mark::MemberUnsynced);
             self.remove_member(id, &member, turn);
         }
     }
@@ -116,6 +123,7 @@ impl Live {
         for member in group.members.values() {
             if !joined.contains_key(&member.id) {
                 if member.instance.is_some() && live.deadlines.contains_key(&member.id) {
+                    mark(Mark::InstanceKeepsPlace);
                     members.push((u64::MAX, member.clone()));
                 } else {
                     live.deadlines.remove(&member.id);
@@ -154,13 +162,16 @@ impl Live {
             GroupEntry::Generation { generation, at, protocol_type, protocol, leader: leader.clone() },
         );
         let group = self.state.group(id).expect("it has a generation").clone();
+        mark(if group.members.is_empty() { Mark::GroupEmpty } else { Mark::GenerationBegins });
         self.groups.live_mut(id).await_syncs(&group, turn.now.mono);
         while let Some((member, joined)) = joined.pop_first() {
             let leads = member == leader;
             let response = generation_answer(joined.asker, &group, &member, leads);
             let live = self.groups.live_mut(id);
             live.heard_of(&joined.member, turn.now.mono);
-            self.answer(joined.asker, Response::Group(GroupResponse::Join(response)), group.known, turn);
+            let early = planted(Planted::GenerationToldBeforeDurable);
+            let known = if early { Lsn(0) } else { group.known };
+            self.answer(joined.asker, Response::Group(GroupResponse::Join(response)), known, turn);
         }
     }
 }
