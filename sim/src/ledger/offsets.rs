@@ -152,6 +152,14 @@ pub struct OffsetBook {
     /// Deletions under way.
     erasures: BTreeMap<u64, (Erasure, u64)>,
     erasures_begun: u64,
+    excused: Excused,
+}
+
+/// Of whom nothing is promised but that nothing is made up.
+#[derive(Clone, Debug, Default)]
+struct Excused {
+    groups: BTreeSet<String>,
+    all: bool,
 }
 
 impl OffsetBook {
@@ -241,6 +249,7 @@ impl OffsetBook {
         };
         match (self.registers.get(place), told) {
             (_, Some(number)) if !sent(number) => Err(Untrue::Phantom),
+            _ if self.excused.all || self.excused.groups.contains(&place.group) => Ok(()),
             (Some(register), told) => register.may_be(told, since),
             (None, None) => Ok(()),
             (None, Some(_)) => Err(Untrue::Over),
@@ -273,8 +282,13 @@ impl OffsetBook {
         }
     }
 
-    /// Forgets everything of that group: nothing is promised of it any more.
+    /// What was last committed for that group may be lost.
     pub fn excuse(&mut self, group: &str) {
-        self.registers.retain(|place, _| place.group != group);
+        self.excused.groups.insert(group.to_string());
+    }
+
+    /// What was last committed by anyone may be lost.
+    pub fn excuse_all(&mut self) {
+        self.excused.all = true;
     }
 }

@@ -14,7 +14,7 @@ use evenkeel_core::{
 use crate::{
     batch,
     disk::{MediaFault, SimDisk, blocks},
-    ledger::{Ledger, OffsetBook, OpNumber},
+    ledger::{Ledger, OpNumber},
     probe::{Ended, Probe},
     violation::{Verdict, broken},
     world::{World, oracle},
@@ -139,11 +139,19 @@ impl World {
         let unproven = unproven_but_for(image, fault);
         let excused = without(&self.ledger, &unproven);
         let any = unproven.other || !unproven.batches.is_empty() || !unproven.groups.is_empty();
-        if any && oracle::holds(&excused, &mut probe).is_ok() {
-            self.mark("media fault took an unproven group");
-            return Ok(());
+        let mut also = String::new();
+        if any {
+            match oracle::holds(&excused, &mut probe) {
+                Ok(()) => {
+                    self.mark("media fault took an unproven group");
+                    return Ok(());
+                }
+                Err(violation) => {
+                    also = format!("; without the last group, which nothing proves: {violation}")
+                }
+            }
         }
-        broken("silent-loss", format!("{fault}: the broker serves all the same, and {violation}"))
+        broken("silent-loss", format!("{fault}: the broker serves all the same, and {violation}{also}"))
     }
 }
 
@@ -217,7 +225,7 @@ fn without(ledger: &Ledger, unproven: &Unproven) -> Ledger {
     }
     if unproven.other {
         // With topics go what was committed for them.
-        excused.offsets = OffsetBook::default();
+        excused.offsets.excuse_all();
         // Topics that came or went with it, and producer ids.
         for book in excused.topics.values_mut() {
             book.deletions += 1;
