@@ -26,8 +26,9 @@ use crate::{
     probe,
 };
 
-/// Session timeouts that a member has time to join in.
-const REBALANCE_SESSIONS: u64 = 2;
+/// Time that a member has to join in, in quarters of its session timeout; now and then a whole group is impatient.
+const REBALANCE_QUARTERS: u64 = 8;
+const REBALANCE_QUARTERS_IMPATIENT: u64 = 1;
 
 /// A member.
 #[derive(Clone, Debug)]
@@ -48,6 +49,8 @@ pub(super) struct Member {
     away: bool,
     /// It does not come back.
     retired: bool,
+    /// How it asks for its assignment.
+    asks: Asks,
     heard_at: u64,
     /// A generation in which it was well when nothing was left to do.
     well_in: Option<i32>,
@@ -61,6 +64,14 @@ enum Stage {
     Joined { generation: i32, leads: bool, assignments: Vec<(String, Assignment)> },
     /// In one, with its assignment, that was told to be read from these places, or not yet.
     In { generation: i32, leads: bool, placed: bool },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Asks {
+    Once,
+    Twice,
+    /// It is there, is heard of, and does not ask.
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -92,6 +103,7 @@ impl Member {
             idle_until: 0,
             away: false,
             retired: false,
+            asks: Asks::Once,
             heard_at: 0,
             well_in: None,
         }
@@ -124,6 +136,10 @@ impl Member {
         }
         let outgoing = match &self.stage {
             Stage::Out => self.join(desk),
+            Stage::Joined { generation, .. } if self.asks == Asks::Never && !calm => {
+                self.idle_until = desk.now + desk.shape.session_ms * 250;
+                Some(self.heartbeat(*generation))
+            }
             Stage::Joined { generation, assignments, .. } => self.sync(*generation, assignments),
             Stage::In { generation, leads, placed } => {
                 let (generation, leads, placed) = (*generation, *leads, *placed);
@@ -135,6 +151,9 @@ impl Member {
         }
         if let Some(outgoing) = outgoing {
             self.waits = true;
+            if matches!(self.stage, Stage::Joined { .. }) && self.asks == Asks::Twice && !calm {
+                outbox.push(outgoing.clone());
+            }
             outbox.push(outgoing);
         }
     }
@@ -147,6 +166,8 @@ impl Member {
         let mut topics: Vec<String> = desk.ledger.usable().map(|(_, topic)| topic.name.clone()).collect();
         topics.dedup();
         let session_ms = desk.shape.session_ms;
+        let newest = desk.ledger.group(&self.group).map_or(0, |group| group.newest);
+        let quarters = if newest % 4 == 3 { REBALANCE_QUARTERS_IMPATIENT } else { REBALANCE_QUARTERS };
         let timeout = |ms: u64| i32::try_from(ms).expect("short");
         let protocol = JoinGroupRequestProtocol::default()
             .with_name(StrBytes::from_static_str("even"))
@@ -154,7 +175,7 @@ impl Member {
         let request = JoinGroupRequest::default()
             .with_group_id(GroupId(text(&self.group)))
             .with_session_timeout_ms(timeout(session_ms))
-            .with_rebalance_timeout_ms(timeout(session_ms * REBALANCE_SESSIONS))
+            .with_rebalance_timeout_ms(timeout(session_ms * quarters / 4))
             .with_member_id(text(&self.id))
             .with_group_instance_id(self.instance.as_deref().map(text))
             .with_protocol_type(StrBytes::from_static_str("consumer"))
@@ -164,7 +185,7 @@ impl Member {
             member: self.id.clone(),
             instance: self.instance.clone(),
             session_micros: session_ms * 1000,
-            newest: desk.ledger.group(&self.group).map_or(0, |group| group.newest),
+            newest,
         };
         let client_id = format!("member-{}", self.number);
         let intake = JoinIntake { client_id, client_host: String::from("/10.0.0.2"), request };
@@ -352,6 +373,7 @@ impl Member {
         self.stage = Stage::Out;
         self.positions.clear();
         self.well_in = None;
+        self.asks = Asks::Once;
     }
 
     pub(super) fn hear(&mut self, asked: &Asked, response: &Response, desk: &mut Desk<'_>, dice: &mut Dice) {
@@ -416,6 +438,9 @@ impl Member {
         let assignments =
             if leads && !answer.skip_assignment { assign(answer, desk.ledger, dice) } else { Vec::new() };
         self.stage = Stage::Joined { generation: answer.generation_id, leads, assignments };
+        if dice.chance(desk.shape.churn * 4) {
+            self.asks = if dice.chance(500) { Asks::Never } else { Asks::Twice };
+        }
     }
 
     fn synced(&mut self, answer: &SyncGroupResponse, desk: &mut Desk<'_>) {
