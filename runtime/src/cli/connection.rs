@@ -1,7 +1,7 @@
 //! One connection to one broker: what it serves is asked first, then requests go out one at a time, each in the newest
 //! version that both sides know.
 
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, io, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 use evenkeel_core::limits::FRAME_BYTES_MAX;
@@ -12,13 +12,17 @@ use kafka_protocol::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout},
 };
 
 use super::failure::{Failure, reason};
 use crate::settings::HostPort;
 
 const UNSUPPORTED_VERSION: i16 = 35;
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
 
 /// A connection.
 pub(super) struct Connection {
@@ -55,7 +59,7 @@ impl Connection {
     /// Nobody is there, or it is no Kafka broker.
     pub(super) async fn open(address: &HostPort, deadline: Instant) -> Result<Connection, Failure> {
         let unreachable = |reason| Failure::Unreachable { address: address.clone(), reason };
-        let connected = timeout_at(deadline, TcpStream::connect((&address.host[..], address.port))).await;
+        let connected = timeout(left(deadline), TcpStream::connect((&address.host[..], address.port))).await;
         let stream = match connected {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(unreachable(reason(&error))),
@@ -134,7 +138,7 @@ impl Connection {
         let len = u32::try_from(frame.len() - 4).ok().filter(|len| *len <= FRAME_BYTES_MAX);
         let len = len.ok_or_else(|| Failure::Wrong(String::from("the request would be too large")))?;
         frame[..4].copy_from_slice(&len.to_be_bytes());
-        let moved = timeout_at(deadline, async {
+        let moved = timeout(left(deadline), async {
             self.stream.write_all(&frame).await?;
             self.stream.flush().await?;
             let mut len = [0; 4];
