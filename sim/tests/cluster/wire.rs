@@ -3,16 +3,18 @@
 use bytes::{Bytes, BytesMut};
 use evenkeel_core::{
     port::{
-        AdminRequest, FetchAnswer, FetchedPartition, FetchedTopic, FoundOffset, GroupRequest,
+        AdminRequest, FetchAnswer, FetchedPartition, FetchedTopic, FoundOffset, GroupRequest, GroupResponse,
         ListOffsetsAnswer, ListedPartition, ListedTopic, ProduceIntake, Request, Response,
     },
     units::{Offset, Timestamp, TopicId},
 };
 use kafka_protocol::{
     messages::{
-        ApiKey, CreateTopicsResponse, DeleteTopicsResponse, FetchResponse, InitProducerIdResponse,
-        ListOffsetsResponse, MetadataResponse, ProduceRequest, ProduceResponse, RequestHeader,
-        ResponseHeader,
+        ApiKey, CreateTopicsResponse, DeleteGroupsResponse, DeleteTopicsResponse, DescribeGroupsResponse,
+        FetchResponse, HeartbeatResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse,
+        ListGroupsResponse, ListOffsetsResponse, MetadataResponse, OffsetCommitResponse,
+        OffsetDeleteResponse, OffsetFetchResponse, ProduceRequest, ProduceResponse, RequestHeader,
+        ResponseHeader, SyncGroupResponse,
         produce_request::{PartitionProduceData, TopicProduceData},
     },
     protocol::{Decodable, Encodable},
@@ -179,9 +181,32 @@ pub(crate) fn decode(sent: Sent, mut frame: Bytes) -> Option<Response> {
         ApiKey::InitProducerId => {
             Response::InitProducerId(InitProducerIdResponse::decode(body, version).ok()?)
         }
-        other => panic!("no client asks {other:?}"),
+        other => Response::Group(grouped(other, body, version)?),
     };
     frame.is_empty().then_some(response)
+}
+
+fn grouped(key: ApiKey, body: &mut Bytes, version: i16) -> Option<GroupResponse> {
+    let response = match key {
+        ApiKey::OffsetCommit => {
+            GroupResponse::OffsetCommit(OffsetCommitResponse::decode(body, version).ok()?)
+        }
+        ApiKey::OffsetFetch => GroupResponse::OffsetFetch(OffsetFetchResponse::decode(body, version).ok()?),
+        ApiKey::JoinGroup => GroupResponse::Join(JoinGroupResponse::decode(body, version).ok()?),
+        ApiKey::Heartbeat => GroupResponse::Heartbeat(HeartbeatResponse::decode(body, version).ok()?),
+        ApiKey::LeaveGroup => GroupResponse::Leave(LeaveGroupResponse::decode(body, version).ok()?),
+        ApiKey::SyncGroup => GroupResponse::Sync(SyncGroupResponse::decode(body, version).ok()?),
+        ApiKey::DescribeGroups => {
+            GroupResponse::Describe(DescribeGroupsResponse::decode(body, version).ok()?)
+        }
+        ApiKey::ListGroups => GroupResponse::List(ListGroupsResponse::decode(body, version).ok()?),
+        ApiKey::DeleteGroups => GroupResponse::Delete(DeleteGroupsResponse::decode(body, version).ok()?),
+        ApiKey::OffsetDelete => {
+            GroupResponse::OffsetDelete(OffsetDeleteResponse::decode(body, version).ok()?)
+        }
+        other => panic!("no client asks {other:?}"),
+    };
+    Some(response)
 }
 
 fn fetched(response: FetchResponse) -> FetchAnswer {
