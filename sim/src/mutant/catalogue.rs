@@ -650,7 +650,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "a commit of an earlier generation is taken",
         "a member that is out and does not know it",
         &["stale-commit"],
-        500,
+        4000,
     ),
     bug(
         Mutant::Core(Planted::OutsiderCommitTaken),
