@@ -33,6 +33,26 @@ impl Output {
         self.line(&value.to_string())
     }
 
+    /// Things that were asked for by name: a list in JSON, or one after the other with an empty line between.
+    pub(super) fn each<T>(
+        &mut self,
+        things: &[T],
+        json: bool,
+        as_json: impl Fn(&T) -> Json,
+        print: impl Fn(&T, &mut Output) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        if json {
+            return self.json(&Json::list(things.iter().map(as_json)));
+        }
+        for (at, thing) in things.iter().enumerate() {
+            if at > 0 {
+                self.line("")?;
+            }
+            print(thing, self)?;
+        }
+        Ok(())
+    }
+
     /// What was written so far reaches whoever reads.
     pub(super) fn flush(&mut self) -> Result<(), Failure> {
         self.out.flush().and_then(|()| self.out.get_mut().flush()).map_err(|error| unwritten(&error))

@@ -65,16 +65,7 @@ pub(super) async fn describe(
             Err(failure) => failures.push(failure),
         }
     }
-    if json {
-        output.json(&Json::list(described.iter().map(as_json)))?;
-    } else {
-        for (at, found) in described.iter().enumerate() {
-            if at > 0 {
-                output.line("")?;
-            }
-            print(found, output)?;
-        }
-    }
+    output.each(&described, json, as_json, print)?;
     Failure::of_all(failures)
 }
 
