@@ -16,6 +16,7 @@ mod publish;
 use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
 
 use bytes::Bytes;
+use kafka_protocol::protocol::StrBytes;
 
 use crate::{
     broker::{
@@ -71,6 +72,11 @@ struct Live {
     /// Epoch and sequence with which producers that a partition does not know wanted to begin there, and were refused for want of room.
     first_refused: BTreeMap<(PartitionId, ProducerId), (i16, i32)>,
     stopping: bool,
+}
+
+/// A text of ours as an answer carries it.
+fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(String::from(text))
 }
 
 /// Who asks, and how it is answered.

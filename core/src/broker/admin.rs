@@ -9,7 +9,7 @@ mod records;
 mod replicas;
 mod topics;
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 use kafka_protocol::{messages::BrokerId, protocol::StrBytes};
 
@@ -42,10 +42,6 @@ fn shown(name: &str) -> &str {
 
 fn sentence(message: String) -> Option<StrBytes> {
     Some(StrBytes::from_string(message))
-}
-
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_string())
 }
 
 impl Live {

@@ -22,7 +22,8 @@ use kafka_protocol::{
 use crate::{
     broker::{
         Asker, Live,
-        admin::{Refused, sentence, shown, text},
+        admin::{Refused, sentence, shown},
+        text,
     },
     config::Config,
     error_code,

@@ -1,6 +1,6 @@
 //! DescribeGroups, ListGroups, DeleteGroups.
 
-use alloc::{string::ToString, vec::Vec};
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use kafka_protocol::{
@@ -15,7 +15,7 @@ use kafka_protocol::{
 };
 
 use crate::{
-    broker::{Asker, Live},
+    broker::{Asker, Live, text},
     error_code,
     log::entry::GroupEntry,
     marks::{Mark, mark},
@@ -29,10 +29,6 @@ use crate::{
 /// Read, delete, describe, as Kafka encodes them.
 const GROUP_OPERATIONS: i32 = 0b1_0100_1000;
 const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
-
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_string())
-}
 
 impl Live {
     /// Kafka's name of the state.

@@ -1,20 +1,13 @@
 //! How a rebalance begins and ends, and what a member is told of its generation.
 
-use alloc::{
-    collections::BTreeMap,
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use bytes::Bytes;
-use kafka_protocol::{
-    messages::{JoinGroupResponse, join_group_response::JoinGroupResponseMember},
-    protocol::StrBytes,
-};
+use kafka_protocol::messages::{JoinGroupResponse, join_group_response::JoinGroupResponseMember};
 
 use super::{LiveGroup, Protocols, Rebalance, SESSION_GRACE, millis};
 use crate::{
-    broker::{Asker, Live},
+    broker::{Asker, Live, text},
     error_code,
     log::entry::{GroupEntry, GroupMember},
     marks::{Mark, mark},
@@ -192,10 +185,6 @@ fn chosen(members: &[String], protocols: &BTreeMap<String, Protocols>) -> String
         .find(|(_, count)| Some(*count) == most)
         .map(|(name, _)| name.clone())
         .unwrap_or_default()
-}
-
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_string())
 }
 
 /// What a member is told of its generation; the one that assigns is told of all members.
