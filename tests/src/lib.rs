@@ -10,7 +10,10 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -79,11 +82,22 @@ pub enum Start {
     Ended(ExitStatus, String),
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
+/// An address for a broker, each only once in this process. Its port lies below those that systems give to connections that go
+/// out: one of them could take it before the broker does, or while a broker that was killed is away.
+///
+/// # Panics
+/// Every port is taken.
+pub fn free_address() -> SocketAddr {
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(101);
+    let next = || FIRST + begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+    (0..COUNT)
+        .filter_map(|_| u16::try_from(next()).ok())
+        .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
+        .find(|address| TcpListener::bind(address).is_ok())
         .expect("loopback has a free port")
-        .port()
 }
 
 /// Whether a client gets an answer: the port is open from the start, clients are served only after recovery.
@@ -101,8 +115,7 @@ impl Broker {
     /// # Panics
     /// It did not come up.
     pub fn start(directory: &Path, arguments: &[&str]) -> Broker {
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        match Broker::try_start(directory, address, arguments) {
+        match Broker::try_start(directory, free_address(), arguments) {
             Start::Serving(broker) => broker,
             Start::Ended(status, log) => panic!("the broker ended with {status}:\n{log}"),
         }

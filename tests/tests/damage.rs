@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use evenkeel_tests::{
-    Broker, Start, kafka,
+    Broker, Start, free_address, kafka,
     kafka::Collector,
     log_files::{self, Group},
 };
@@ -32,10 +32,7 @@ fn killed(directory: &Path) -> Vec<Vec<u8>> {
 
 fn start(directory: &Path, more: &[&str]) -> Start {
     let arguments: Vec<&str> = SMALL.iter().chain(more).copied().collect();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    let address = listener.local_addr().expect("it is bound");
-    drop(listener);
-    Broker::try_start(directory, address, &arguments)
+    Broker::try_start(directory, free_address(), &arguments)
 }
 
 fn refused(directory: &Path) -> String {
