@@ -22,6 +22,7 @@ pub mod planted;
 pub mod port;
 pub mod random;
 pub mod state;
+pub mod store;
 pub mod turn;
 pub mod units;
 pub mod wire;

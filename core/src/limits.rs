@@ -89,6 +89,30 @@ pub const FIRST_REFUSED_MAX: usize = 10_000;
 /// Offsets stay below this, so that sums of them cannot overflow.
 pub const OFFSET_MAX: i64 = i64::MAX / 4;
 
+/// Largest manifest that is read.
+pub const MANIFEST_BYTES_MAX: u64 = 64 << 20;
+/// Largest index object that is read.
+pub const INDEX_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of the manifest's own list of data objects from which on it becomes an index object.
+pub const MANIFEST_TAIL_BYTES: usize = 256 << 10;
+/// Unflushed bytes of a partition that make a cut due.
+pub const CUT_PARTITION_BYTES: u64 = 64 << 20;
+/// Unflushed bytes of all partitions together that make a cut due.
+pub const CUT_BYTES: u64 = 512 << 20;
+/// Data objects are about this large at most; a batch more if the last one does not end there.
+pub const DATA_OBJECT_BYTES: u64 = 64 << 20;
+/// Data objects that are gathered or written at once.
+pub const DATA_OBJECTS_IN_FLIGHT: usize = 2;
+/// Time between the beginnings of two cuts, at least.
+pub const CUT_PAUSE: Duration = Duration::from_secs(1);
+/// Shortest time between two attempts of a request to the object store; doubled for each up to [`STORE_RETRY_MAX`].
+pub const STORE_RETRY_MIN: Duration = Duration::from_millis(100);
+/// Longest time between two attempts.
+pub const STORE_RETRY_MAX: Duration = Duration::from_secs(10);
+/// Offsets behind the end of each partition at a cut that may be given out before the next, and producer ids: at a million records a
+/// second for over an hour. A restore goes on behind them.
+pub const RESERVED_OFFSETS: i64 = 1 << 32;
+
 const _: () = assert!(SEGMENT_BYTES.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES && SEGMENT_BYTES <= SEGMENT_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES <= MESSAGE_BYTES_MAX);

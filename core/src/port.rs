@@ -8,6 +8,7 @@
 mod client;
 mod disk;
 mod notice;
+mod object;
 
 use alloc::boxed::Box;
 
@@ -21,6 +22,10 @@ pub use disk::{
     FileName, Lane, Space, perform,
 };
 pub use notice::{Level, Notice};
+pub use object::{
+    ObjectEntry, ObjectError, ObjectErrorKind, ObjectKind, ObjectReply, ObjectRequest, ObjectResult,
+    ObjectStore, ReadBatches,
+};
 
 use crate::units::{ConnId, Instant, OpId, Tag, Timestamp};
 

@@ -47,6 +47,12 @@ impl IndexEntry {
         Offset(self.base + i64::from(self.last_delta))
     }
 
+    /// Its largest timestamp.
+    #[must_use]
+    pub fn own_newest(&self) -> Timestamp {
+        Timestamp(self.own)
+    }
+
     /// Bytes of the batch.
     #[must_use]
     pub fn len(&self) -> u32 {

@@ -1,0 +1,95 @@
+use alloc::{format, vec};
+
+use super::*;
+
+fn sample() -> (Footer, ObjectName) {
+    let batch = |base: i64, len: u32| FooterBatch {
+        base_offset: Offset(base),
+        last_offset_delta: 9,
+        len,
+        leader_epoch: 3,
+        newest: Timestamp(1_000 - base),
+    };
+    let footer = Footer {
+        cluster_id: String::from("abc"),
+        epoch: Epoch(4),
+        cut: Lsn(99),
+        parts: vec![
+            FooterPart { partition: PartitionId(1), at: 8, batches: vec![batch(0, 100), batch(10, 50)] },
+            FooterPart { partition: PartitionId(7), at: 158, batches: vec![batch(500, 30)] },
+        ],
+    };
+    (footer, ObjectName { epoch: Epoch(4), number: 2, writer: 0xff })
+}
+
+#[test]
+fn the_footer_has_the_bytes_it_always_had_and_is_found_where_the_reference_says() {
+    let (footer, name) = sample();
+    let (front, end, reference) = footer.encode(name);
+    assert_eq!(&front[..], b"EKDATA01");
+    let object = reference.object;
+    assert_eq!(object.len, 8 + 180 + end.len() as u64);
+    assert_eq!(object.footer_at(), 188);
+    let bytes = &end[..object.footer_len as usize];
+    assert_eq!(crc32c::crc32c(bytes), object.footer_crc);
+    assert_eq!(Footer::trailer(&end[bytes.len()..]), Ok((object.footer_len, object.footer_crc)));
+    assert_eq!(Footer::decode(bytes), Ok(footer));
+    let hex: String = bytes[..57].iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        hex,
+        "010000000300616263040000006300000000000000020000000100000002000000\
+         0000000000000000090000006400000003000000e8030000"
+    );
+    assert_eq!(
+        reference.parts,
+        [
+            StoredPart {
+                partition: PartitionId(1),
+                first: Offset(0),
+                end: Offset(20),
+                bytes: 150,
+                newest: Timestamp(1000)
+            },
+            StoredPart {
+                partition: PartitionId(7),
+                first: Offset(500),
+                end: Offset(510),
+                bytes: 30,
+                newest: Timestamp(500)
+            },
+        ]
+    );
+}
+
+#[test]
+fn a_cut_or_newer_footer_and_a_foreign_trailer_are_no_footer() {
+    let (footer, name) = sample();
+    let (_, end, reference) = footer.encode(name);
+    let bytes = &end[..reference.object.footer_len as usize];
+    for upto in 4..bytes.len() {
+        assert_eq!(Footer::decode(&bytes[..upto]), Err(NotAnObject::Damaged), "cut at {upto}");
+    }
+    let mut newer = bytes.to_vec();
+    newer[0] = 2;
+    assert_eq!(Footer::decode(&newer), Err(NotAnObject::Newer(2)));
+    assert_eq!(Footer::trailer(&end[..16]), Err(NotAnObject::Damaged));
+}
+
+#[test]
+fn a_reference_survives_its_encoding_and_one_that_cannot_be_is_refused() {
+    let (footer, name) = sample();
+    let (_, _, reference) = footer.encode(name);
+    let mut bytes = Vec::new();
+    reference.encode(&mut bytes);
+    assert_eq!(bytes.len(), reference.encoded_len());
+    assert_eq!(DataRef::decode(&mut Reader::new(&bytes)), Ok(reference.clone()));
+    let mut short = reference.clone();
+    short.object.len = 20;
+    let mut backwards = reference;
+    backwards.parts[0].end = Offset(0);
+    for wrong in [short, backwards] {
+        let mut bytes = Vec::new();
+        wrong.encode(&mut bytes);
+        assert_eq!(DataRef::decode(&mut Reader::new(&bytes)), Err(Malformed));
+    }
+}

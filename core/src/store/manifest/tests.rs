@@ -1,0 +1,87 @@
+use alloc::{format, vec};
+
+use super::*;
+use crate::{
+    store::{StoredObject, StoredPart},
+    units::{Offset, PartitionId},
+};
+
+fn name(number: u32) -> ObjectName {
+    ObjectName { epoch: Epoch(4), number, writer: 0xff }
+}
+
+fn data() -> DataRef {
+    DataRef {
+        object: StoredObject { name: name(3), len: 1000, footer_len: 60, footer_crc: 5 },
+        parts: vec![StoredPart {
+            partition: PartitionId(1),
+            first: Offset(0),
+            end: Offset(20),
+            bytes: 150,
+            newest: Timestamp(9),
+        }],
+    }
+}
+
+fn sample() -> Manifest {
+    Manifest {
+        number: 12,
+        cluster_id: String::from("abc"),
+        node_id: 1,
+        epoch: Epoch(4),
+        lineage: 5,
+        writer: 6,
+        cut: Lsn(99),
+        cut_at: Timestamp(1_700_000_000_000),
+        reserved_offsets: 1 << 32,
+        state: Some(StateRef { name: name(1), len: 77, crc: 8 }),
+        indexes: vec![IndexRef { name: name(2), len: 500, crc: 9, objects: 10 }],
+        tail: vec![data()],
+    }
+}
+
+#[test]
+fn the_manifest_has_the_bytes_it_always_had() {
+    let hex: String = sample().encode()[12..].iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        hex,
+        "010000000c000000000000000300616263010000000400000005000000000000000600000000000000\
+         63000000000000000068e5cf8b0100000000000001000000\
+         010400000001000000ff000000000000004d0000000000000008000000\
+         010000000400000002000000ff00000000000000f401000000000000090000000a000000\
+         010000000400000003000000ff00000000000000e8030000000000003c00000005000000\
+         010000000100000000000000000000001400000000000000960000000000000009000000000000\
+         00"
+    );
+}
+
+#[test]
+fn both_survive_their_encoding_and_every_damage_is_noticed() {
+    let manifest = sample().encode();
+    assert_eq!(Manifest::decode(&manifest), Ok(sample()));
+    let without = Manifest { state: None, indexes: Vec::new(), tail: Vec::new(), ..sample() };
+    assert_eq!(Manifest::decode(&without.encode()), Ok(without));
+    let index = Index { objects: vec![data(), data()] };
+    assert_eq!(Index::decode(&index.encode()), Ok(index.clone()));
+    let index = index.encode();
+    for at in 0..manifest.len() {
+        let mut damaged = manifest.clone();
+        damaged[at] ^= 4;
+        assert_eq!(Manifest::decode(&damaged), Err(NotAnObject::Damaged), "byte {at}");
+        assert_eq!(Manifest::decode(&manifest[..at]), Err(NotAnObject::Damaged), "cut at {at}");
+    }
+    for at in 0..index.len() {
+        let mut damaged = index.clone();
+        damaged[at] ^= 4;
+        assert_eq!(Index::decode(&damaged), Err(NotAnObject::Damaged), "byte {at}");
+    }
+    assert_eq!(Manifest::decode(&index), Err(NotAnObject::Damaged));
+}
+
+#[test]
+fn a_newer_format_is_told_from_damage() {
+    let mut bytes = sample().encode();
+    bytes[12] = 2;
+    seal(&mut bytes);
+    assert_eq!(Manifest::decode(&bytes), Err(NotAnObject::Newer(2)));
+}

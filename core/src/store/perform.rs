@@ -1,0 +1,117 @@
+//! Carries out a request on a store. Blocking; the byte work of reads is done here, outside the brain.
+
+use alloc::{format, string::String, vec::Vec};
+
+use bytes::Bytes;
+
+use crate::{
+    limits::MANIFEST_BYTES_MAX,
+    port::{
+        ObjectError, ObjectErrorKind, ObjectKind, ObjectReply, ObjectRequest, ObjectResult, ObjectStore,
+        ReadBatches,
+    },
+    store::{
+        NotAnObject, ObjectKey,
+        data::{Footer, FooterPart},
+    },
+    wire::batch,
+};
+
+/// Carries out a request.
+///
+/// # Errors
+/// The store failed, or what it gave is not what was written.
+pub fn perform(store: &dyn ObjectStore, request: &ObjectRequest) -> ObjectResult {
+    match request {
+        ObjectRequest::NewestManifest => newest_manifest(store).map(ObjectReply::Manifest),
+        ObjectRequest::Read { key, bytes_max } => store.read(*key, *bytes_max).map(ObjectReply::Bytes),
+        ObjectRequest::Create { key, data } => store.create(*key, data).map(|()| ObjectReply::Created),
+        ObjectRequest::ReadBatches(read) => read_batches(store, read).map(ObjectReply::Batches),
+    }
+}
+
+fn damaged(key: ObjectKey, detail: String) -> ObjectError {
+    ObjectError { kind: ObjectErrorKind::Damaged, key: Some(key), detail }
+}
+
+/// A listing only says where to begin: whether there is a younger manifest is asked of each in turn.
+fn newest_manifest(store: &dyn ObjectStore) -> Result<Option<(u64, Bytes)>, ObjectError> {
+    let listed = store.list(ObjectKind::Manifest, None)?;
+    let Some(ObjectKey::Manifest(mut number)) = listed.last().map(|entry| entry.key) else {
+        return Ok(None);
+    };
+    let mut newest = store.read(ObjectKey::Manifest(number), MANIFEST_BYTES_MAX)?;
+    loop {
+        match store.read(ObjectKey::Manifest(number + 1), MANIFEST_BYTES_MAX) {
+            Ok(bytes) => (number, newest) = (number + 1, bytes),
+            Err(error) if error.kind == ObjectErrorKind::NotFound => return Ok(Some((number, newest))),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn read_batches(store: &dyn ObjectStore, read: &ReadBatches) -> Result<Vec<Bytes>, ObjectError> {
+    let key = ObjectKey::Data(read.object.name);
+    let footer = footer(store, read)?;
+    let part = footer
+        .part(read.partition)
+        .ok_or_else(|| damaged(key, format!("nothing of partition {} is in it", read.partition)))?;
+    let (first, upto) = selection(part, read);
+    let bytes_of = |range: &[crate::store::data::FooterBatch]| -> u64 {
+        range.iter().map(|batch| u64::from(batch.len)).sum()
+    };
+    let (from, len) = (part.at + bytes_of(&part.batches[..first]), bytes_of(&part.batches[first..upto]));
+    if len == 0 {
+        return Ok(Vec::new());
+    }
+    if from + len > read.object.footer_at() {
+        return Err(damaged(key, String::from("its footer names batches behind its own place")));
+    }
+    let mut bytes = exactly(store, key, from, len)?;
+    let mut batches = Vec::with_capacity(upto - first);
+    for told in &part.batches[first..upto] {
+        let one = bytes.split_to(told.len as usize);
+        batch::verify_stored(&one, told.base_offset, told.leader_epoch)
+            .map_err(|why| damaged(key, format!("batch at offset {}: {why}", told.base_offset)))?;
+        batches.push(one);
+    }
+    Ok(batches)
+}
+
+/// Which batches: the first that is wanted, and behind the last.
+fn selection(part: &FooterPart, read: &ReadBatches) -> (usize, usize) {
+    let first = part.batches.partition_point(|batch| batch.last_offset() < read.from);
+    let mut bytes = 0;
+    let within = part.batches[first..].iter().take_while(|batch| {
+        let before = bytes;
+        bytes += u64::from(batch.len);
+        before == 0 || bytes <= read.bytes_max
+    });
+    (first, first + within.count())
+}
+
+fn footer(store: &dyn ObjectStore, read: &ReadBatches) -> Result<Footer, ObjectError> {
+    let key = ObjectKey::Data(read.object.name);
+    let bytes = exactly(store, key, read.object.footer_at(), u64::from(read.object.footer_len))?;
+    if crc32c::crc32c(&bytes) != read.object.footer_crc {
+        return Err(damaged(key, String::from("the checksum of its footer does not match")));
+    }
+    Footer::decode(&bytes).map_err(|why| {
+        let detail = match why {
+            NotAnObject::Damaged => String::from("its footer says what cannot be"),
+            NotAnObject::Newer(version) => format!("it was written by a newer version (format {version})"),
+        };
+        damaged(key, detail)
+    })
+}
+
+fn exactly(store: &dyn ObjectStore, key: ObjectKey, from: u64, len: u64) -> Result<Bytes, ObjectError> {
+    let bytes = store.read_at(key, from, len)?;
+    if bytes.len() as u64 != len {
+        return Err(damaged(key, format!("{len} bytes from {from} wanted, {} there", bytes.len())));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;
