@@ -7,11 +7,13 @@ mod admin;
 mod answers;
 mod cache;
 mod checkpoints;
+mod cuts;
 mod fetch;
 mod groups;
 mod lookup;
 mod produce;
 mod publish;
+mod restore;
 
 use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
 
@@ -20,18 +22,26 @@ use kafka_protocol::protocol::StrBytes;
 
 use crate::{
     broker::{
-        admin::LogDirs, answers::Answers, cache::Cache, checkpoints::Checkpoints, fetch::Fetches,
-        groups::Groups, lookup::Lookups,
+        admin::LogDirs,
+        answers::Answers,
+        cache::Cache,
+        checkpoints::Checkpoints,
+        cuts::{Committed, Cuts, View},
+        fetch::Fetches,
+        groups::Groups,
+        lookup::Lookups,
+        restore::Restore,
     },
     config::Config,
     limits::{OFFSET_EXPIRY_INTERVAL, PRODUCER_EXPIRY_INTERVAL, TIMERS_IN_TURN_MAX},
     log::{
+        Refusal,
         entry::Entry,
         recovery::{Outcome, Recovered, Recovery},
         writer::Log,
     },
     marks::{Mark, mark},
-    port::{ClientEvent, DiskResult, Effect, Event, Fault, Notice, Now, Request, Response},
+    port::{ClientEvent, DiskResult, Effect, Event, Fault, Notice, Now, ObjectResult, Request, Response},
     state::State,
     turn::{Purpose, Timer, Turn, Work},
     units::{ConnId, Instant, Lsn, OpId, PartitionId, ProducerId, Tag},
@@ -48,6 +58,8 @@ pub struct Broker {
 #[derive(Clone, Debug)]
 enum Stage {
     Recovering(Box<Recovery>),
+    /// The directory is empty: what does the object store hold?
+    Restoring(Box<Recovery>, Box<Restore>),
     Live(Box<Live>),
     /// Stopped in order, refused, or halted. Nothing is done any more.
     Ended,
@@ -67,6 +79,10 @@ struct Live {
     log_dirs: LogDirs,
     groups: Groups,
     checkpoints: Checkpoints,
+    /// With an object store only.
+    cuts: Option<Box<Cuts>>,
+    /// Clients may come.
+    serving: bool,
     /// Next id of the reserved block; `None`: nothing reserved by this start yet.
     producer_ids_next: Option<ProducerId>,
     /// Epoch and sequence with which producers that a partition does not know wanted to begin there, and were refused for want of room.
@@ -107,6 +123,7 @@ impl Broker {
                     None
                 }
                 Event::Disk(op, result) => self.stage.disk(op, result, &self.config, &mut turn),
+                Event::Object(op, result) => self.stage.object(op, result, &self.config, &mut turn),
                 Event::Stop => {
                     self.stage.stop(&mut turn);
                     None
@@ -123,18 +140,21 @@ impl Broker {
             // A timer that is set again for a time that has passed would keep the turn for ever, and everybody waiting.
             fired += 1;
             assert!(fired <= TIMERS_IN_TURN_MAX, "{timer:?} is due again and again");
-            if let Stage::Live(live) = &mut self.stage {
-                live.timer(timer, &mut turn);
+            match &mut self.stage {
+                Stage::Live(live) => live.timer(timer, &mut turn),
+                Stage::Restoring(_, restore) if timer == Timer::Restore => restore.ask(&mut turn),
+                Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended => {}
             }
         }
         if let Stage::Live(live) = &mut self.stage
             && live.end_turn(&mut turn)
         {
-            turn.effects.push(Effect::Stopped);
+            let unstored = live.tell_unstored(&mut turn);
+            turn.effects.push(Effect::Stopped { unstored });
             self.stage = Stage::Ended;
         }
         match self.stage {
-            Stage::Recovering(_) | Stage::Live(_) => self.work.next_deadline(),
+            Stage::Recovering(_) | Stage::Restoring(..) | Stage::Live(_) => self.work.next_deadline(),
             Stage::Ended => None,
         }
     }
@@ -144,7 +164,7 @@ impl Broker {
     pub fn state(&self) -> Option<&State> {
         match &self.stage {
             Stage::Live(live) => Some(&live.state),
-            Stage::Recovering(_) | Stage::Ended => None,
+            Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended => None,
         }
     }
 
@@ -153,7 +173,26 @@ impl Broker {
     pub fn durable(&self) -> Option<Lsn> {
         match &self.stage {
             Stage::Live(live) => Some(live.log.durable()),
-            Stage::Recovering(_) | Stage::Ended => None,
+            Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended => None,
+        }
+    }
+
+    /// How long ago the oldest change was made that a loss of the disk would take away. `None` without an object store, and until
+    /// recovery is done.
+    #[must_use]
+    pub fn recovery_point(&self, now: Instant) -> Option<core::time::Duration> {
+        match &self.stage {
+            Stage::Live(live) => live.cuts.as_ref().map(|cuts| cuts.recovery_point(now)),
+            Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended => None,
+        }
+    }
+
+    /// The LSN of the cut that is under way.
+    #[must_use]
+    pub fn cutting(&self) -> Option<Lsn> {
+        match &self.stage {
+            Stage::Live(live) => live.cuts.as_ref().and_then(|cuts| cuts.under_way()),
+            Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended => None,
         }
     }
 
@@ -162,7 +201,7 @@ impl Broker {
     pub fn is_all_durable(&self) -> Option<bool> {
         match &self.stage {
             Stage::Live(live) => Some(live.log.durable() == live.log.staged_upto()),
-            Stage::Recovering(_) | Stage::Ended => None,
+            Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended => None,
         }
     }
 }
@@ -174,10 +213,10 @@ impl Stage {
                 live.request(Asker { conn, tag, version }, *request, turn);
             }
             (Stage::Live(live), ClientEvent::Closed) => live.closed(conn, turn),
-            (Stage::Recovering(_) | Stage::Ended, ClientEvent::Request { .. }) => {
+            (Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended, ClientEvent::Request { .. }) => {
                 turn.effects.push(Effect::Close(conn));
             }
-            (Stage::Recovering(_) | Stage::Ended, ClientEvent::Closed) => {}
+            (Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended, ClientEvent::Closed) => {}
         }
     }
 
@@ -185,18 +224,62 @@ impl Stage {
         let purpose = turn.work.complete(op)?;
         match (&mut *self, purpose) {
             (Stage::Recovering(recovery), Purpose::Recovery(op)) => {
-                match recovery.completed(op, result, turn)? {
-                    Outcome::Recovered(recovered) => {
-                        mark(Mark::Serves);
-                        turn.effects.push(Effect::Serve);
-                        *self = Stage::Live(Box::new(Live::new(config.clone(), *recovered, turn)));
-                        None
-                    }
-                    Outcome::Refused(refusal) => Some(Fault::Refused(refusal)),
-                }
+                let outcome = recovery.completed(op, result, turn)?;
+                self.recovery_ended(outcome, config, turn)
             }
             (Stage::Live(live), purpose) => live.disk(purpose, result, turn).err(),
-            (Stage::Recovering(_) | Stage::Ended, _) => None,
+            (Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended, _) => None,
+        }
+    }
+
+    fn recovery_ended(&mut self, outcome: Outcome, config: &Config, turn: &mut Turn<'_>) -> Option<Fault> {
+        match outcome {
+            Outcome::Recovered(recovered) => {
+                if config.store.is_none() && recovered.state.store.manifest > 0 {
+                    return Some(Fault::Refused(Refusal::Store(String::from(
+                        "older records of this data directory are in an object store only. Name it as before",
+                    ))));
+                }
+                *self = Stage::Live(Box::new(Live::new(config.clone(), *recovered, turn)));
+                None
+            }
+            Outcome::Empty => {
+                let Stage::Recovering(recovery) = core::mem::replace(self, Stage::Ended) else {
+                    unreachable!("recovery has just said so")
+                };
+                let wait = config.store.as_ref().map_or(core::time::Duration::ZERO, |store| store.start_wait);
+                let restore = Restore::begin(config.cluster_id.clone(), wait, turn);
+                *self = Stage::Restoring(recovery, Box::new(restore));
+                None
+            }
+            Outcome::Refused(refusal) => Some(Fault::Refused(refusal)),
+        }
+    }
+
+    fn object(
+        &mut self,
+        op: OpId,
+        result: ObjectResult,
+        config: &Config,
+        turn: &mut Turn<'_>,
+    ) -> Option<Fault> {
+        let purpose = turn.work.complete(op)?;
+        match (&mut *self, purpose) {
+            (Stage::Restoring(_, restore), Purpose::Restore(op)) => {
+                let found = match restore.completed(op, result, turn)? {
+                    restore::Ended::Nothing => None,
+                    restore::Ended::Found(found) => Some(*found),
+                    restore::Ended::Refused(refusal) => return Some(Fault::Refused(refusal)),
+                };
+                let Stage::Restoring(mut recovery, _) = core::mem::replace(self, Stage::Ended) else {
+                    unreachable!("it is being restored")
+                };
+                let ended = recovery.resume(found, turn);
+                *self = Stage::Recovering(recovery);
+                ended.and_then(|outcome| self.recovery_ended(outcome, config, turn))
+            }
+            (Stage::Live(live), purpose) => live.object(purpose, result, turn).err(),
+            (Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended, _) => None,
         }
     }
 
@@ -204,8 +287,8 @@ impl Stage {
         match self {
             Stage::Live(live) => live.stop(turn),
             // Nothing was promised yet: leaving is as safe as a crash, and recovery is made for that.
-            Stage::Recovering(_) => {
-                turn.effects.push(Effect::Stopped);
+            Stage::Recovering(_) | Stage::Restoring(..) => {
+                turn.effects.push(Effect::Stopped { unstored: false });
                 *self = Stage::Ended;
             }
             Stage::Ended => {}
@@ -215,11 +298,12 @@ impl Stage {
 
 impl Live {
     fn new(config: Config, recovered: Recovered, turn: &mut Turn<'_>) -> Live {
-        let Recovered { state, log, cluster_id, checkpoints } = recovered;
+        let Recovered { state, log, cluster_id, checkpoints, restored } = recovered;
         turn.at(turn.now.mono.after(PRODUCER_EXPIRY_INTERVAL), Timer::ProducerExpiry);
         turn.at(turn.now.mono.after(OFFSET_EXPIRY_INTERVAL), Timer::OffsetExpiry);
         let groups = Groups::new(&state, turn);
-        Live {
+        let cuts = config.store.clone().map(|store| Box::new(Cuts::new(store, restored, &state, &log, turn)));
+        let mut live = Live {
             groups,
             cluster_id,
             answers: Answers::default(),
@@ -231,10 +315,17 @@ impl Live {
             producer_ids_next: None,
             first_refused: BTreeMap::new(),
             stopping: false,
+            serving: false,
+            cuts,
             config,
             state,
             log,
+        };
+        if live.cuts.is_some() && live.state.store.lineage == 0 {
+            let lineage = turn.work.random.bits() | 1;
+            live.commit(Entry::LineageBegun { lineage, from: 0, manifest: 0 }, Bytes::new());
         }
+        live
     }
 
     fn request(&mut self, asker: Asker, request: Request, turn: &mut Turn<'_>) {
@@ -271,6 +362,11 @@ impl Live {
     /// Stages and applies in one step: the state is always that of the staged log.
     fn commit(&mut self, entry: Entry, records: Bytes) -> Lsn {
         let lsn = self.log.staged_upto();
+        if let Some(cuts) = &mut self.cuts
+            && cuts::is_change(&entry)
+        {
+            cuts.changed(lsn.plus(1));
+        }
         self.state.apply(lsn, &entry);
         let staged = self.log.stage(entry, records);
         assert_eq!(staged, lsn, "one order for the state and the log");
@@ -296,9 +392,79 @@ impl Live {
             Purpose::FetchRead { job, read } => self.fetch_read(job, read, result, turn),
             Purpose::LookupRead { job, read } => self.lookup_read(job, read, result, turn),
             Purpose::Space(job) => self.space_known(job, result, turn),
+            Purpose::CutRead(id) => {
+                if let Some((cuts, view)) = self.cuts() {
+                    cuts.read(id, result, view, turn);
+                }
+            }
             Purpose::Recovery(_) => unreachable!("recovery is over"),
+            Purpose::Cut(_)
+            | Purpose::FetchStored { .. }
+            | Purpose::LookupStored { .. }
+            | Purpose::Restore(_) => unreachable!("that was asked of the object store"),
         }
         Ok(())
+    }
+
+    fn object(&mut self, purpose: Purpose, result: ObjectResult, turn: &mut Turn<'_>) -> Result<(), Fault> {
+        match purpose {
+            Purpose::Cut(op) => {
+                let Some((cuts, view)) = self.cuts() else { return Ok(()) };
+                if let Some(Committed { manifest, cut, at }) = cuts.completed(op, result, view, turn)? {
+                    // Nothing is staged behind the seal; what a stop stores, the next start learns from the store.
+                    if !self.log.is_closing() {
+                        self.commit(Entry::CutStored { manifest, cut, at }, Bytes::new());
+                        self.stage_trim();
+                    }
+                }
+            }
+            Purpose::FetchStored { job, read } => self.fetch_stored(job, read, result, turn),
+            Purpose::LookupStored { job, read } => self.lookup_stored(job, read, result, turn),
+            Purpose::Recovery(_)
+            | Purpose::LogWrite
+            | Purpose::Spare(_)
+            | Purpose::Checkpoint(_)
+            | Purpose::OldCheckpoints
+            | Purpose::Trim(_)
+            | Purpose::FetchRead { .. }
+            | Purpose::LookupRead { .. }
+            | Purpose::Restore(_)
+            | Purpose::CutRead(_)
+            | Purpose::Space(_) => unreachable!("that was asked of the disk, or before this broker was live"),
+        }
+        Ok(())
+    }
+
+    /// The cuts, and what they look at.
+    fn cuts(&mut self) -> Option<(&mut Cuts, View<'_>)> {
+        let view = View {
+            state: &self.state,
+            log: &self.log,
+            cache: &self.cache,
+            cluster_id: &self.cluster_id,
+            node_id: self.config.node_id,
+        };
+        self.cuts.as_deref_mut().map(|cuts| (cuts, view))
+    }
+
+    /// Whether writes are taken: not when the log has no room, nor when too much is not in the object store.
+    fn accepts(&self) -> bool {
+        self.log.accepts() && !self.cuts.as_ref().is_some_and(|cuts| cuts.is_overdue())
+    }
+
+    /// After a stop: whether something is not in the object store.
+    fn tell_unstored(&self, turn: &mut Turn<'_>) -> bool {
+        let Some(cuts) = &self.cuts else { return false };
+        let now = turn.now.mono;
+        let unstored = cuts.ended(now) != Some(true);
+        if unstored {
+            mark(Mark::StoppedUnstored);
+            turn.tell(Notice::error(format!(
+                "stopped, but the object store did not take everything: {}. The next start on this data directory stores it",
+                cuts.tell_unstored(now)
+            )));
+        }
+        unstored
     }
 
     fn timer(&mut self, timer: Timer, turn: &mut Turn<'_>) {
@@ -309,6 +475,8 @@ impl Live {
             Timer::ProducerExpiry => self.expire_producers(turn),
             Timer::Group(group) => self.group_due(group, turn),
             Timer::OffsetExpiry => self.expire_offsets(turn),
+            // The end of each turn looks what is due.
+            Timer::Cut | Timer::Restore => {}
         }
     }
 
@@ -324,15 +492,25 @@ impl Live {
             mark(Mark::StopAsked);
             self.fetches.wake_all();
             self.release_groups(turn);
+            if let Some(cuts) = &mut self.cuts {
+                cuts.stop(turn);
+            }
         }
     }
 
     /// What follows from everything that happened. Returns true when the stop is complete.
     fn end_turn(&mut self, turn: &mut Turn<'_>) -> bool {
         self.serve_woken(turn);
+        if let Some((cuts, view)) = self.cuts() {
+            cuts.advance(view, turn);
+        }
+        if !self.serving && self.cuts.as_ref().is_none_or(|cuts| cuts.may_serve(turn.now.mono)) {
+            self.begin_to_serve(turn);
+        }
         let read = self.fetches.is_empty() && self.lookups.is_empty() && self.log_dirs.is_empty();
         let answered = self.answers.len() == 0 && read;
-        if self.stopping && answered && self.log.durable() == self.log.staged_upto() {
+        let stored = self.cuts.as_ref().is_none_or(|cuts| cuts.ended(turn.now.mono).is_some());
+        if self.stopping && answered && stored && self.log.durable() == self.log.staged_upto() {
             self.checkpoint_last(turn);
             if self.checkpoints.is_idle() {
                 self.log.close();
@@ -343,6 +521,19 @@ impl Live {
         self.log.advance(turn);
         self.check_invariants();
         self.log.is_sealed()
+    }
+
+    fn begin_to_serve(&mut self, turn: &mut Turn<'_>) {
+        mark(Mark::Serves);
+        self.serving = true;
+        turn.effects.push(Effect::Serve);
+        if self.cuts.as_ref().is_some_and(|cuts| cuts.archive().is_none()) {
+            mark(Mark::ServesWithoutStore);
+            turn.tell(Notice::warn(String::from(
+                "serving without the object store, which does not answer: what is only there cannot be read, and nothing \
+                 new is stored",
+            )));
+        }
     }
 
     fn check_invariants(&self) {

@@ -5,6 +5,30 @@ use core::time::Duration;
 
 use crate::{limits, units::Lsn};
 
+/// How the object store is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// A change is in the store after this time, if the store keeps up.
+    pub flush_interval: Duration,
+    /// How long a start waits for the store. Then it serves what the directory holds, or is refused if that is nothing.
+    pub start_wait: Duration,
+    /// How long a stop waits for the store.
+    pub stop_wait: Duration,
+    /// Writes are refused while a change is older than this and not in the store; `None`: never.
+    pub unflushed_age_max: Option<Duration>,
+}
+
+impl Default for StoreConfig {
+    fn default() -> StoreConfig {
+        StoreConfig {
+            flush_interval: Duration::from_secs(60),
+            start_wait: Duration::from_secs(10),
+            stop_wait: Duration::from_secs(30),
+            unflushed_age_max: None,
+        }
+    }
+}
+
 /// The brain's configuration. Checked by whoever reads it from the outside ([`Config::check`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -40,6 +64,8 @@ pub struct Config {
     pub group_members_max: usize,
     /// How long committed offsets of a group without members are kept (`offsets.retention.minutes`).
     pub offsets_retention: Duration,
+    /// The object store, if there is one.
+    pub store: Option<StoreConfig>,
     /// Start although acknowledged data from this LSN on is damaged or missing, and give it up.
     pub accept_loss_from: Option<Lsn>,
 }
@@ -63,6 +89,7 @@ impl Default for Config {
             group_session_timeout_max: Duration::from_secs(1800),
             group_members_max: 1000,
             offsets_retention: Duration::from_secs(7 * 86_400),
+            store: None,
             accept_loss_from: None,
         }
     }

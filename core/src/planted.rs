@@ -45,6 +45,16 @@ pub enum Planted {
     LossOffsetsReused,
     UntrueCheckpointKept,
     ReplayOneShort,
+    // Cuts and restores.
+    CutAheadOfLog,
+    ClaimedBeforeDurable,
+    ReservationNotRaised,
+    ZombieNotFenced,
+    RestoreErrorIsNothing,
+    RestoreOffsetsReused,
+    StoreNotAsked,
+    StoredRecordsSkipped,
+    TrimIgnoresUnstored,
     // Produce.
     DuplicateAnsweredEarly,
     DuplicateWrongOffset,

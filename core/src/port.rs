@@ -10,7 +10,7 @@ mod disk;
 mod notice;
 mod object;
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, string::String};
 
 pub use client::{
     AdminRequest, AdminResponse, ClientEvent, FetchAnswer, FetchedPartition, FetchedTopic, FoundOffset,
@@ -45,6 +45,8 @@ pub enum Event {
     Client(ConnId, ClientEvent),
     /// A [`DiskRequest`] has come to its end.
     Disk(OpId, DiskResult),
+    /// An [`ObjectRequest`] has come to its end.
+    Object(OpId, ObjectResult),
     /// A graceful stop is asked for. Asking again changes nothing.
     Stop,
 }
@@ -58,12 +60,17 @@ pub enum Effect {
     Close(ConnId),
     /// Carry out disk work. Completes with [`Event::Disk`] and the same id.
     Disk(OpId, DiskRequest),
+    /// Ask the object store. Completes with [`Event::Object`] and the same id.
+    Object(OpId, Box<ObjectRequest>),
     /// Tell the operator.
     Notice(Notice),
     /// Recovery is done: accept clients.
     Serve,
     /// The stop that was asked for is complete: everything is durable and the log is closed.
-    Stopped,
+    Stopped {
+        /// Whether something of it is not in the object store, if there is one; a notice says what.
+        unstored: bool,
+    },
     /// End the process at once, without any further write. The next start recovers.
     Halt(Fault),
 }
@@ -73,6 +80,8 @@ pub enum Effect {
 pub enum Fault {
     /// A log write or sync failed. What it held is not acknowledged; nothing later can be trusted to this process.
     LogWrite(DiskError),
+    /// Another process has taken over this cluster's object store. Whatever this one would still acknowledge would be lost.
+    Deposed(String),
     /// Start refused, with everything an operator needs to decide.
     Refused(crate::log::Refusal),
 }

@@ -15,8 +15,25 @@ use crate::{
     partition::Partition,
     planted::{Planted, planted},
     state::{group::Group, topic::Topic},
-    units::{Epoch, Lsn, Offset, PartitionId, ProducerId, SegmentSequence, TopicId},
+    units::{Epoch, Lsn, Offset, PartitionId, ProducerId, SegmentSequence, Timestamp, TopicId},
 };
+
+/// How the data directory and the object store belong together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreLink {
+    /// The directory's number; 0: it has had nothing to do with a store yet.
+    pub lineage: u64,
+    /// The one whose last cut it was restored from; 0: none.
+    pub from: u64,
+    /// The manifest it was restored from.
+    pub restored_from: u64,
+    /// The newest manifest that it knows to be committed.
+    pub manifest: u64,
+    /// All that the log says below is in the store.
+    pub cut: Lsn,
+    /// When that cut was begun, by the wall clock.
+    pub cut_at: Timestamp,
+}
 
 /// The replicated state.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +44,8 @@ pub struct State {
     pub producer_ids_upto: ProducerId,
     /// LSN behind the entry that reserved them.
     pub producer_ids_known: Lsn,
+    /// How the directory and the object store belong together.
+    pub store: StoreLink,
     /// Oldest segment that must be there.
     pub log_floor: SegmentSequence,
     /// LSN behind the newest entry that changed the catalog of topics.
@@ -118,6 +137,21 @@ impl State {
                 if let Some(partition) = self.partition_mut(*partition) {
                     partition.delete_records(lsn, *log_start);
                 }
+            }
+            Entry::LineageBegun { lineage, from, manifest } => {
+                self.store = StoreLink {
+                    lineage: *lineage,
+                    from: *from,
+                    restored_from: *manifest,
+                    manifest: *manifest,
+                    cut: self.store.cut,
+                    cut_at: self.store.cut_at,
+                };
+            }
+            Entry::CutStored { manifest, cut, at } => {
+                self.store.manifest = *manifest;
+                self.store.cut = *cut;
+                self.store.cut_at = *at;
             }
             Entry::Trimmed { floor } => self.log_floor = (*floor).max(self.log_floor),
         }

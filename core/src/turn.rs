@@ -1,10 +1,11 @@
 //! What a sub-machine is handed for one turn: the time, the place for effects, and the tables of pending work.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
 use crate::{
+    limits::{STORE_RETRY_MAX, STORE_RETRY_MIN},
     log::recovery::RecoveryOp,
-    port::{DiskRequest, Effect, Notice, Now},
+    port::{DiskRequest, Effect, Notice, Now, ObjectRequest},
     random::Random,
     units::{Instant, Lsn, OpId, SegmentSequence},
 };
@@ -49,8 +50,56 @@ pub enum Purpose {
         /// Which of its reads.
         read: usize,
     },
+    /// A read of the object store for a fetch.
+    FetchStored {
+        /// The fetch.
+        job: u64,
+        /// Which of its reads.
+        read: usize,
+    },
+    /// A read of the object store for a lookup by time.
+    LookupStored {
+        /// The lookup.
+        job: u64,
+        /// Which of its reads.
+        read: usize,
+    },
+    /// A step of a restore from the object store.
+    Restore(RestoreOp),
+    /// A step towards the next cut.
+    Cut(CutOp),
+    /// Batches for the object with that number, out of the log.
+    CutRead(u32),
     /// A look at how much room there is, for whoever asked with that number.
     Space(u64),
+}
+
+/// A step of a restore that the object store works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreOp {
+    /// Looking for the newest manifest.
+    Manifest,
+    /// Reading the state.
+    State,
+    /// Reading an index.
+    Index,
+}
+
+/// A step towards a cut that the object store works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CutOp {
+    /// Looking for the newest manifest.
+    Manifest,
+    /// Reading an index.
+    Index,
+    /// Taking the epoch.
+    Claim,
+    /// Writing the object with that number.
+    Upload(u32),
+    /// Writing the manifest.
+    Commit,
+    /// Looking whose manifest that is.
+    Look,
 }
 
 /// What is to happen at a time.
@@ -68,6 +117,10 @@ pub enum Timer {
     Group(u64),
     /// Look for committed offsets to expire.
     OffsetExpiry,
+    /// Ask the object store again, during a restore.
+    Restore,
+    /// Something is due about cuts.
+    Cut,
 }
 
 /// Pending operations, timers and the generator.
@@ -122,6 +175,22 @@ impl Turn<'_> {
         self.work.next_op += 1;
         self.work.pending.insert(op, purpose);
         self.effects.push(Effect::Disk(op, request));
+    }
+
+    /// Asks the object store for something.
+    pub fn object(&mut self, purpose: Purpose, request: ObjectRequest) {
+        let op = OpId(self.work.next_op);
+        self.work.next_op += 1;
+        self.work.pending.insert(op, purpose);
+        self.effects.push(Effect::Object(op, Box::new(request)));
+    }
+
+    /// How long to wait before that attempt at something that failed, the first being 1: doubled each time, with jitter.
+    pub fn backoff(&mut self, attempt: u32) -> core::time::Duration {
+        let longest =
+            STORE_RETRY_MIN.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(STORE_RETRY_MAX);
+        let half = u64::try_from(longest.as_micros() / 2).expect("some seconds");
+        core::time::Duration::from_micros(half + self.work.random.bits() % (half + 1))
     }
 
     /// Sets a timer.

@@ -106,6 +106,8 @@ impl Truth {
                 | Entry::ProducerIdsReserved { .. }
                 | Entry::ProducersExpired { .. }
                 | Entry::Trimmed { .. }
+                | Entry::LineageBegun { .. }
+                | Entry::CutStored { .. }
                 | Entry::PartitionsAdded { .. }
                 | Entry::ConfigsChanged { .. }
                 | Entry::RecordsDeleted { .. }
@@ -146,6 +148,8 @@ impl Truth {
                 | Entry::ProducerIdsReserved { .. }
                 | Entry::ProducersExpired { .. }
                 | Entry::Trimmed { .. }
+                | Entry::LineageBegun { .. }
+                | Entry::CutStored { .. }
                 | Entry::ConfigsChanged { .. }
                 | Entry::Group(_) => {}
             }

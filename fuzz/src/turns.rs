@@ -246,7 +246,8 @@ impl Turns {
                 }
                 Effect::Notice(_) => {}
                 Effect::Serve => self.serving = true,
-                Effect::Stopped => {
+                Effect::Object(..) => unreachable!("there is no object store"),
+                Effect::Stopped { .. } => {
                     assert!(self.stopping, "a stop that nobody asked for");
                     self.ended = true;
                 }

@@ -118,7 +118,8 @@ impl World {
                 Effect::Disk(op, request) => events.extend(self.run(op, &request)),
                 Effect::Notice(notice) => self.notices.push(notice.text),
                 Effect::Serve => self.serving = true,
-                Effect::Stopped => self.stopped = true,
+                Effect::Object(..) => unreachable!("there is no object store"),
+                Effect::Stopped { .. } => self.stopped = true,
                 Effect::Halt(fault) => self.fault = Some(fault),
             }
         }

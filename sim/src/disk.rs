@@ -31,6 +31,7 @@ pub use units::{Fate, Unit};
 use crate::{
     dice::Dice,
     disk::{directory::Directory, faults::Injector, file::File},
+    store::SimStore,
 };
 
 /// Bytes that a power loss keeps or loses as one.
@@ -40,6 +41,9 @@ pub const SECTOR_BYTES: usize = 512;
 #[derive(Debug, Default)]
 pub struct SimDisk {
     inner: Mutex<Inner>,
+    /// The object store of the machine. No loss of the disk touches it; a copy of the disk comes with a copy of it, so that what if
+    /// questions have a store of their own.
+    store: SimStore,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -50,7 +54,7 @@ struct Inner {
 
 impl Clone for SimDisk {
     fn clone(&self) -> SimDisk {
-        SimDisk { inner: Mutex::new(self.inner().clone()) }
+        SimDisk { inner: Mutex::new(self.inner().clone()), store: self.store.clone() }
     }
 }
 
@@ -82,7 +86,27 @@ impl SimDisk {
     #[must_use]
     pub fn after(&self, loss: &Loss, dice: &mut Dice) -> SimDisk {
         let directory = self.inner().directory.after(loss, dice);
-        SimDisk { inner: Mutex::new(Inner { directory, injector: Injector::default() }) }
+        let inner = Mutex::new(Inner { directory, injector: Injector::default() });
+        SimDisk { inner, store: self.store.clone() }
+    }
+
+    /// An empty disk, in a machine with that object store.
+    #[must_use]
+    pub fn beside(store: SimStore) -> SimDisk {
+        SimDisk { store, ..SimDisk::default() }
+    }
+
+    /// The same disk in a machine with another object store.
+    #[must_use]
+    pub fn moved_beside(mut self, store: SimStore) -> SimDisk {
+        self.store = store;
+        self
+    }
+
+    /// The object store of the machine.
+    #[must_use]
+    pub fn store(&self) -> &SimStore {
+        &self.store
     }
 
     /// Sets what goes wrong from now on, at moments that follow from the seed.

@@ -29,6 +29,7 @@ pub mod run;
 pub mod script;
 pub mod shape;
 pub mod shrink;
+pub mod store;
 pub mod story;
 pub mod tape;
 pub mod timeline;

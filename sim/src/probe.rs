@@ -8,15 +8,16 @@ use evenkeel_core::{
     Broker, Config,
     port::{
         ClientEvent, DiskReply, DiskStep, Effect, Event, Fault, FetchAnswer, GroupRequest, GroupResponse,
-        Now, Request, Response, perform,
+        Now, ObjectRequest, ObjectResult, Request, Response, perform,
     },
-    state::{State, checkpoint},
+    state::{State, StoreLink, checkpoint},
     units::{ConnId, Instant, Lsn, OpId, Tag, Timestamp, TopicId},
 };
 use kafka_protocol::{
     messages::{
-        DescribeGroupsRequest, FetchRequest, GroupId, InitProducerIdRequest, MetadataRequest,
-        OffsetFetchRequest,
+        CreateTopicsRequest, DescribeGroupsRequest, FetchRequest, GroupId, InitProducerIdRequest,
+        MetadataRequest, OffsetFetchRequest, TopicName,
+        create_topics_request::CreatableTopic,
         fetch_request::{FetchPartition, FetchTopic},
         offset_fetch_request::OffsetFetchRequestGroup,
     },
@@ -29,6 +30,7 @@ use crate::{
     ledger::{OffsetPlace, PartitionKey},
     reading::{FoundBatch, FoundGroup, FoundOffset, FoundPartition, FoundTopic, Reading},
     violation::{Violation, broken},
+    world::come_true,
 };
 
 /// A connection that no client of the world has.
@@ -66,6 +68,7 @@ impl Ended {
         match self {
             Ended::Stopped => String::from("stopped by itself"),
             Ended::Halted(Fault::LogWrite(error)) => error.to_string(),
+            Ended::Halted(Fault::Deposed(why)) => why.clone(),
             Ended::Halted(Fault::Refused(refusal)) => refusal.to_string(),
         }
     }
@@ -78,6 +81,7 @@ pub struct Probe {
     disk: SimDisk,
     now: Now,
     waiting: VecDeque<Underway>,
+    calls: VecDeque<(OpId, ObjectRequest, Option<ObjectResult>)>,
     events: Vec<Event>,
     next_tag: u64,
     answers: BTreeMap<Tag, Response>,
@@ -110,10 +114,17 @@ impl Probe {
 
     /// Goes on with a copy of a live broker. Answers of the world's clients are not kept.
     #[must_use]
-    pub fn adopt(broker: Broker, disk: SimDisk, now: Now, waiting: Vec<Underway>) -> Probe {
+    pub fn adopt(
+        broker: Broker,
+        disk: SimDisk,
+        now: Now,
+        waiting: Vec<Underway>,
+        calls: Vec<(OpId, ObjectRequest, Option<ObjectResult>)>,
+    ) -> Probe {
         let mut probe = Probe::around(broker, disk, now);
         probe.serves = true;
         probe.waiting = waiting.into();
+        probe.calls = calls.into();
         probe.settle();
         probe
     }
@@ -124,6 +135,7 @@ impl Probe {
             disk,
             now,
             waiting: VecDeque::new(),
+            calls: VecDeque::new(),
             events: Vec::new(),
             next_tag: 0,
             answers: BTreeMap::new(),
@@ -174,8 +186,9 @@ impl Probe {
                 Effect::Disk(op, request) => {
                     self.waiting.push_back(Underway { op, steps: request.steps, replies: Vec::new() });
                 }
+                Effect::Object(op, request) => self.calls.push_back((op, *request, None)),
                 Effect::Serve => self.serves = true,
-                Effect::Stopped => self.ended = Some(Ended::Stopped),
+                Effect::Stopped { .. } => self.ended = Some(Ended::Stopped),
                 Effect::Halt(fault) => self.ended = Some(Ended::Halted(fault)),
             }
         }
@@ -191,9 +204,14 @@ impl Probe {
     /// Until there is nothing to do at this time.
     fn settle(&mut self) {
         self.turn();
-        while self.ended.is_none()
-            && let Some(underway) = self.waiting.pop_front()
-        {
+        while self.ended.is_none() {
+            if let Some(call) = self.calls.pop_front() {
+                self.now.mono.0 += 10;
+                self.events.push(come_true(self.disk.store(), call));
+                self.turn();
+                continue;
+            }
+            let Some(underway) = self.waiting.pop_front() else { return };
             let allowed = usize::try_from(self.steps_left).unwrap_or(usize::MAX).min(underway.steps.len());
             self.steps_left -= allowed as u64;
             let result = perform(&self.disk, &underway.steps[..allowed]);
@@ -235,10 +253,21 @@ impl Probe {
         self.now.mono = self.now.mono.max(until);
     }
 
+    /// Changes something, whatever is there.
+    pub fn change(&mut self) {
+        let topic = CreatableTopic::default()
+            .with_name(TopicName(StrBytes::from_static_str("changed")))
+            .with_num_partitions(1)
+            .with_replication_factor(-1);
+        drop(self.ask(7, Request::CreateTopics(CreateTopicsRequest::default().with_topics(vec![topic]))));
+    }
+
     /// Stops in order. False if it does not.
     pub fn stop(&mut self) -> bool {
         self.events.push(Event::Stop);
         self.settle();
+        // The object store may be waited for.
+        self.wait(60_000_000);
         self.ended == Some(Ended::Stopped)
     }
 
@@ -390,5 +419,10 @@ pub fn fetch_topic(key: PartitionKey, from: i64, partition_max_bytes: i32) -> Fe
 pub fn canonical(broker: &Broker) -> Option<Vec<u8>> {
     let mut state = broker.state()?.clone();
     state.epoch = evenkeel_core::units::Epoch(0);
+    if state.store.lineage != 0 {
+        // Cuts go on by themselves, and the log is trimmed behind them.
+        state.store = StoreLink::default();
+        state.log_floor = evenkeel_core::units::SegmentSequence(0);
+    }
     Some(checkpoint::encode(&state, Lsn(0)))
 }

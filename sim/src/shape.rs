@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use evenkeel_core::Config;
+use evenkeel_core::{Config, config::StoreConfig};
 
 use crate::dice::Dice;
 
@@ -117,6 +117,16 @@ pub struct Shape {
     pub over_budget: u64,
     /// Thousandths of starts with another size of new segments than the start before.
     pub resizes: u64,
+    /// Whether there is an object store.
+    pub stored: bool,
+    /// Time after which a change is to be there, in microseconds.
+    pub flush_micros: u64,
+    /// Typical time of a request to it, in microseconds.
+    pub store_micros: u64,
+    /// Thousandths of its requests that are lost, done unheard, or done late.
+    pub store_faults: u64,
+    /// Whether it is away at times.
+    pub store_outages: bool,
     /// Typical time of a write and of a sync in microseconds.
     pub write_micros: u64,
     /// See [`Shape::write_micros`].
@@ -128,6 +138,22 @@ impl Shape {
     #[must_use]
     pub fn disk_fails(&self) -> bool {
         self.sync_eio + self.write_eio + self.read_eio + self.remove_eio > 0 || self.fills_up
+    }
+
+    /// Whether the object store may fail to answer.
+    #[must_use]
+    pub fn store_fails(&self) -> bool {
+        self.stored && (self.store_faults > 0 || self.store_outages)
+    }
+
+    /// Tells the broker of the object store, as the settings say.
+    pub fn configure_store(&mut self) {
+        self.config.store = self.stored.then(|| StoreConfig {
+            flush_interval: Duration::from_micros(self.flush_micros),
+            start_wait: Duration::from_secs(30),
+            stop_wait: Duration::from_secs(10),
+            unflushed_age_max: None,
+        });
     }
 
     /// One node, about 200 operations, about three crashes.
@@ -153,6 +179,8 @@ impl Shape {
         let calm = dice.chance(200);
         let faults = |dice: &mut Dice, often: u64| !calm && dice.chance(often);
         let mut weather = Dice::of(seed, "weather");
+        let mut bucket = Dice::of(seed, "store");
+        let stored = bucket.chance(400);
         let grouped = gathering.chance(500);
         let some = |dice: &mut Dice, low: u64, high: u64| if grouped { dice.between(low, high) } else { 0 };
         Shape {
@@ -191,6 +219,11 @@ impl Shape {
             resizes: if weather.chance(250) { weather.between(100, 600) } else { 0 },
             write_micros: dice.magnitude(5, 300),
             sync_micros: dice.magnitude(20, 5000),
+            stored,
+            flush_micros: bucket.magnitude(5_000, 2_000_000),
+            store_micros: bucket.magnitude(100, 50_000),
+            store_faults: if faults(&mut bucket, 600) { bucket.magnitude(5, 300) } else { 0 },
+            store_outages: faults(&mut bucket, 300),
             config,
         }
     }
@@ -250,7 +283,7 @@ enum Slot<'a> {
 type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
 
 /// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
-const KNOBS: [Knob; 40] = [
+const KNOBS: [Knob; 45] = [
     ("operations", |shape| Slot::Long(&mut shape.operations)),
     ("crashes", |shape| Slot::Long(&mut shape.crashes)),
     ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
@@ -281,6 +314,11 @@ const KNOBS: [Knob; 40] = [
     ("overseers", |shape| Slot::Long(&mut shape.overseers)),
     ("rebalance_delay_ms", |shape| Slot::Millis(&mut shape.config.group_initial_rebalance_delay)),
     ("compares_states", |shape| Slot::Flag(&mut shape.compares_states)),
+    ("store_outages", |shape| Slot::Flag(&mut shape.store_outages)),
+    ("store_faults", |shape| Slot::Long(&mut shape.store_faults)),
+    ("stored", |shape| Slot::Flag(&mut shape.stored)),
+    ("flush_micros", |shape| Slot::Long(&mut shape.flush_micros)),
+    ("store_micros", |shape| Slot::Long(&mut shape.store_micros)),
     ("lasting_topics", |shape| Slot::Long(&mut shape.lasting_topics)),
     ("passing_topics", |shape| Slot::Long(&mut shape.passing_topics)),
     ("think_micros", |shape| Slot::Long(&mut shape.think_micros)),

@@ -3,6 +3,8 @@
 //! The world is a value: it can be copied at any moment, and the copy goes on by itself. Everything in it follows from
 //! the seed.
 
+mod courier;
+mod cuts;
 mod detection;
 mod faults;
 mod loss;
@@ -13,6 +15,7 @@ mod over_budget;
 mod sample;
 mod scenes;
 
+pub(crate) use courier::come_true;
 pub(crate) use scenes::{brief, brief_step};
 
 use std::{
@@ -22,6 +25,7 @@ use std::{
 
 use evenkeel_core::{
     port::{ClientEvent, Now, Response},
+    store::ObjectName,
     units::{ConnId, Instant, OpId, Tag, Timestamp},
 };
 
@@ -37,7 +41,7 @@ use crate::{
     tape::{Choices, Source},
     trace::{Kind, Lane, Scene},
     violation::{Verdict, Violation, broken},
-    world::{faults::Plan, network::Conn, node::Node},
+    world::{courier::Call, cuts::CutLedger, faults::Plan, network::Conn, node::Node},
 };
 
 /// Simulated time within which everything must be answered once the faults have stopped.
@@ -68,10 +72,16 @@ enum Happening {
     Crash,
     /// The disk fills up, or has room again.
     Full(bool),
+    /// The object store does what was asked.
+    CallDone(u64),
+    /// The object store answers, or the broker gives up waiting.
+    CallAnswered(u64),
+    /// The object store is away, or back.
+    StoreDown(bool),
 }
 
 /// Marks of what is done to the broker. A client that gives up waiting resets its connection, which counts.
-pub const FAULTS: [&str; 11] = [
+pub const FAULTS: [&str; 13] = [
     "another size of segments",
     "connection reset",
     "crash",
@@ -82,6 +92,8 @@ pub const FAULTS: [&str; 11] = [
     "power loss",
     "process stands still",
     "stop asked for",
+    "store away or back",
+    "store fails",
     "wall clock leaps",
 ];
 
@@ -147,6 +159,17 @@ pub struct World {
     next_op: u64,
     plan: Plan,
     full: bool,
+    /// Requests to the object store.
+    calls: BTreeMap<u64, Call>,
+    next_call: u64,
+    store_down: bool,
+    /// How long they take, and what becomes of them.
+    courier: Dice,
+    /// What was promised when the cut under way was begun, and each cut before it, by the name of its state.
+    cut_begun: Option<CutLedger>,
+    cuts: BTreeMap<ObjectName, CutLedger>,
+    /// Nothing was promised.
+    blank: Ledger,
     /// Faults have stopped; what is open is brought to its end.
     winding_down: bool,
     latency: Dice,
@@ -179,7 +202,8 @@ impl World {
     /// A world before its first event.
     #[must_use]
     pub fn of(script: &Script, watch: Watch) -> World {
-        let Script { seed, shape, mutant, choices } = script.clone();
+        let Script { seed, mut shape, mutant, choices } = script.clone();
+        shape.configure_store();
         let source = Source::new(seed, choices, watch.choices);
         let mut faults = source.dice("faults");
         let disk = SimDisk::default();
@@ -199,6 +223,13 @@ impl World {
             next_op: 0,
             plan: Plan::draw(&shape, &mut faults),
             full: false,
+            calls: BTreeMap::new(),
+            next_call: 0,
+            store_down: false,
+            courier: source.dice("courier"),
+            cut_begun: None,
+            cuts: BTreeMap::new(),
+            blank: Ledger::default(),
             winding_down: false,
             latency: source.dice("latency"),
             network: source.dice("network"),
@@ -222,7 +253,7 @@ impl World {
             disk,
             shape,
         };
-        world.ledger.disk_fails = world.shape.disk_fails();
+        world.ledger.disk_fails = world.shape.disk_fails() || world.shape.store_fails();
         world.arm();
         world.after(0, Happening::Boot);
         for client in 0..world.clients.len() {
@@ -303,6 +334,18 @@ impl World {
                 self.fill(full);
                 Ok(())
             }
+            Happening::CallDone(number) => {
+                self.call_done(number);
+                Ok(())
+            }
+            Happening::CallAnswered(number) => {
+                self.call_answered(number);
+                Ok(())
+            }
+            Happening::StoreDown(down) => {
+                self.store_goes(down);
+                Ok(())
+            }
             Happening::Deliver(conn, event) if current => {
                 self.deliver(conn, event);
                 Ok(())
@@ -356,6 +399,7 @@ impl World {
     fn wind_down(&mut self) {
         self.winding_down = true;
         self.disk.calm();
+        self.store_down = false;
         self.plan.stop();
         self.tell(&[90], || {
             Scene::new(Lane::Broker, Kind::Calm, "faults stop; what is open is brought to its end")

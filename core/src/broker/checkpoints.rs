@@ -144,7 +144,7 @@ impl Live {
     }
 
     /// The oldest segment that is still needed, if that allows something to go.
-    fn stage_trim(&mut self) {
+    pub(super) fn stage_trim(&mut self) {
         if self.checkpoints.kept.len() < CHECKPOINTS_KEPT || self.checkpoints.trim.is_some() || self.stopping
         {
             return;
@@ -152,10 +152,16 @@ impl Live {
         let told_by =
             if planted(Planted::TrimOnNewestCheckpoint) { self.checkpoints.kept.len() - 1 } else { 0 };
         let covered = self.checkpoints.kept[told_by].1;
+        // What is in the object store need not stay; what that is must be known from the newest manifest, not guessed.
+        let archive = self.cuts.as_ref().and_then(|cuts| cuts.archive());
         let live = self
             .state
             .partitions()
-            .filter_map(|partition| partition.batches.first())
+            .filter_map(|partition| match archive.and_then(|archive| archive.end(partition.id)) {
+                Some(_) if planted(Planted::TrimIgnoresUnstored) => None,
+                Some(stored) => partition.batches.from_offset(stored).next(),
+                None => partition.batches.first(),
+            })
             .map(|batch| batch.segment());
         let mut floor = live.min().map_or(covered, |live| live.min(covered));
         if planted(Planted::TrimOneTooFar) {
@@ -175,6 +181,9 @@ impl Live {
         }
         let Some((_, floor)) = self.checkpoints.trim.take() else { return };
         mark(Mark::TrimBegun);
+        for partition in self.state.partitions_mut() {
+            partition.batches.drop_segments_below(floor);
+        }
         let mut steps = Vec::new();
         self.log.trim(floor, &mut steps);
         turn.tell(Notice::info(alloc::format!(

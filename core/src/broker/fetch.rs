@@ -28,7 +28,8 @@ use crate::{
     partition::index::IndexEntry,
     planted::{Planted, planted},
     port::{
-        BatchAt, DiskRequest, DiskResult, DiskStep, FetchAnswer, FetchedPartition, FileName, Lane, Response,
+        BatchAt, DiskRequest, DiskResult, DiskStep, FetchAnswer, FetchedPartition, FileName, Lane, Notice,
+        ObjectRequest, ObjectResult, ReadBatches, Response,
     },
     state::State,
     turn::{Purpose, Timer, Turn},
@@ -78,13 +79,18 @@ struct Reading {
     outstanding: usize,
 }
 
-/// Batches of one part in one segment.
+/// Batches of one part in one segment or object.
 #[derive(Clone, Debug)]
 struct Read {
     part: usize,
-    file: FileName,
-    batches: Vec<BatchAt>,
+    from: Source,
     bytes: Vec<Bytes>,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Log { file: FileName, batches: Vec<BatchAt> },
+    Store(ReadBatches),
 }
 
 impl Part {
@@ -196,7 +202,7 @@ impl Live {
     }
 
     fn try_fetch(&mut self, id: u64, mut job: Job, parked: bool, turn: &mut Turn<'_>) {
-        let plan = Plan::make(&job, &self.state);
+        let plan = Plan::make(&job, &self.state, self.cuts.as_deref());
         let enough = plan.has_error || plan.bytes >= job.min_bytes || job.timed_out || self.stopping;
         if !enough {
             if parked {
@@ -215,6 +221,9 @@ impl Live {
         let mut reading = Reading { answers: plan.answers, reads: Vec::new(), outstanding: 0 };
         for (part_at, batches) in plan.batches.into_iter().enumerate() {
             let Some(partition) = batches.partition else { continue };
+            if let Some(stored) = batches.stored {
+                reading.reads.push(Read { part: part_at, from: Source::Store(stored), bytes: Vec::new() });
+            }
             for entry in batches.entries {
                 match self.cache.find(partition, entry.base_offset()) {
                     Some(cached) => {
@@ -233,9 +242,18 @@ impl Live {
         }
         reading.outstanding = reading.reads.len();
         for (at, read) in reading.reads.iter_mut().enumerate() {
-            let steps =
-                vec![DiskStep::ReadBatches { file: read.file, batches: core::mem::take(&mut read.batches) }];
-            turn.disk(Purpose::FetchRead { job: id, read: at }, DiskRequest { lane: Lane::Read, steps });
+            match &mut read.from {
+                Source::Log { file, batches } => {
+                    let steps =
+                        vec![DiskStep::ReadBatches { file: *file, batches: core::mem::take(batches) }];
+                    let request = DiskRequest { lane: Lane::Read, steps };
+                    turn.disk(Purpose::FetchRead { job: id, read: at }, request);
+                }
+                Source::Store(stored) => {
+                    let request = ObjectRequest::ReadBatches(stored.clone());
+                    turn.object(Purpose::FetchStored { job: id, read: at }, request);
+                }
+            }
         }
         if reading.outstanding == 0 {
             self.finish_fetch(job, reading, turn);
@@ -246,7 +264,14 @@ impl Live {
     }
 
     pub(super) fn fetch_read(&mut self, id: u64, read: usize, result: DiskResult, turn: &mut Turn<'_>) {
-        let batches = lookup::batches(result);
+        self.read_back(id, read, lookup::batches(result), turn);
+    }
+
+    pub(super) fn fetch_stored(&mut self, id: u64, read: usize, result: ObjectResult, turn: &mut Turn<'_>) {
+        self.read_back(id, read, lookup::stored_batches(result), turn);
+    }
+
+    fn read_back(&mut self, id: u64, read: usize, batches: Result<Vec<Bytes>, Notice>, turn: &mut Turn<'_>) {
         // The connection may be gone; the read was then for nothing.
         let Some(job) = self.fetches.jobs.get_mut(&id) else { return };
         let reading = job.reading.as_mut().expect("a read belongs to a job that reads");
@@ -308,8 +333,15 @@ impl Reading {
         let file = FileName::Segment(entry.segment());
         let at = entry.at(leader_epoch);
         match self.reads.last_mut() {
-            Some(last) if last.part == part && last.file == file => last.batches.push(at),
-            Some(_) | None => self.reads.push(Read { part, file, batches: vec![at], bytes: Vec::new() }),
+            Some(Read { part: known, from: Source::Log { file: same, batches }, .. })
+                if *known == part && *same == file =>
+            {
+                batches.push(at);
+            }
+            Some(_) | None => {
+                let from = Source::Log { file, batches: vec![at] };
+                self.reads.push(Read { part, from, bytes: Vec::new() });
+            }
         }
     }
 

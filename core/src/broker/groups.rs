@@ -254,6 +254,7 @@ impl Live {
     pub(super) fn group_due(&mut self, number: u64, turn: &mut Turn<'_>) {
         let Some(id) = self.groups.numbers.get(&number).cloned() else { return };
         let now = turn.now.mono;
+        let accepts = self.accepts();
         let live = self.groups.live_mut(&id);
         live.wakes = None;
         if self.stopping {
@@ -261,7 +262,7 @@ impl Live {
             return;
         }
         live.pending.retain(|_, at| *at > now);
-        if !self.log.accepts() {
+        if !accepts {
             // What is due cannot be written: it is due later.
             mark(Mark::GroupPutOff);
             live.put_off(now);

@@ -11,17 +11,22 @@ use kafka_protocol::messages::{
 };
 
 use crate::{
-    broker::{Asker, Live},
+    broker::{
+        Asker, Live,
+        cuts::{Cuts, Place},
+    },
     error_code,
     marks::{Mark, mark},
     partition::{Partition, index::IndexEntry},
     planted::{Planted, planted},
     port::{
         BatchAt, DiskReply, DiskRequest, DiskResult, DiskStep, FileName, FoundOffset, Lane,
-        ListOffsetsAnswer, ListedPartition, ListedTopic, Notice, Response,
+        ListOffsetsAnswer, ListedPartition, ListedTopic, Notice, ObjectReply, ObjectRequest, ObjectResult,
+        ReadBatches, Response,
     },
     turn::{Purpose, Turn},
     units::{Epoch, Lsn, Offset, Timestamp},
+    wire::batch::{BatchHeader, HEADER_BYTES},
 };
 
 const LATEST: i64 = -1;
@@ -67,20 +72,29 @@ pub(super) fn check_leader_epoch(asked: i32, current: Epoch) -> Result<(), i16> 
 enum Lookup {
     Known(FoundOffset),
     InBatch { entry: IndexEntry, timestamp: Timestamp, leader_epoch: i32 },
+    Stored { place: Place, timestamp: Timestamp },
 }
 
 fn at(offset: Offset, leader_epoch: i32) -> Lookup {
     Lookup::Known(FoundOffset::At { timestamp: Timestamp(-1), offset, leader_epoch })
 }
 
-fn look_up(partition: &Partition, asked: i64, current: Epoch) -> Lookup {
+fn look_up(partition: &Partition, asked: i64, current: Epoch, cuts: Option<&Cuts>) -> Lookup {
     let found = match asked {
         LATEST if planted(Planted::WatermarkEarlyInListOffsets) => {
             return at(partition.log_end, current.leader_epoch());
         }
         LATEST => return at(partition.visible, current.leader_epoch()),
+        EARLIEST_LOCAL if cuts.is_some() => {
+            let local = first_local(partition);
+            return at(local, partition.epoch_at(local));
+        }
         EARLIEST | EARLIEST_LOCAL => return at(partition.log_start, partition.epoch_at(partition.log_start)),
-        LATEST_TIERED => return at(Offset(-1), -1),
+        LATEST_TIERED => {
+            let stored = cuts.and_then(Cuts::archive).and_then(|archive| archive.end(partition.id));
+            let last = stored.map_or(Offset(-1), |end| Offset(end.0 - 1));
+            return at(last, partition.epoch_at(last));
+        }
         MAX_TIMESTAMP => partition.batches.newest(),
         time => partition.batches.by_time(Timestamp(time)).map(|entry| (entry, Timestamp(time))),
     };
@@ -94,10 +108,40 @@ fn look_up(partition: &Partition, asked: i64, current: Epoch) -> Lookup {
     }
 }
 
+/// Offset of the first record that is in the log, and not only in the object store.
+fn first_local(partition: &Partition) -> Offset {
+    partition.batches.first().map_or(partition.visible, IndexEntry::base_offset).max(partition.log_start)
+}
+
+/// A lookup among what is only in the object store. `None`: what is asked for is not there.
+fn look_up_stored(partition: &Partition, asked: i64, cuts: &Cuts) -> Option<Lookup> {
+    let local = first_local(partition);
+    let offsets = (partition.log_start, local);
+    if asked < MAX_TIMESTAMP || (asked < 0 && asked > MAX_TIMESTAMP) || partition.log_start >= local {
+        return None;
+    }
+    let Some(archive) = cuts.archive() else {
+        mark(Mark::FetchStoreUnknown);
+        return Some(Lookup::Known(FoundOffset::Error(error_code::KAFKA_STORAGE_ERROR)));
+    };
+    let timestamp = if asked == MAX_TIMESTAMP {
+        let stored = archive.newest(partition.id, offsets)?;
+        // Of two that are as young the earlier counts.
+        if partition.batches.newest().is_some_and(|(_, newest)| newest > stored) {
+            return None;
+        }
+        stored
+    } else {
+        Timestamp(asked)
+    };
+    archive.by_time(partition.id, offsets, timestamp).map(|place| Lookup::Stored { place, timestamp })
+}
+
 impl Live {
     pub(super) fn list_offsets(&mut self, asker: Asker, request: &ListOffsetsRequest, turn: &mut Turn<'_>) {
         let mut answer = ListOffsetsAnswer::default();
         let (mut reads, mut told) = (Vec::new(), Vec::new());
+        let cuts = self.cuts.as_deref();
         for (topic_at, topic) in request.topics.iter().enumerate() {
             let known = self.state.topic_named(&topic.name);
             let mut partitions = Vec::with_capacity(topic.partitions.len());
@@ -112,15 +156,38 @@ impl Live {
                 told.push(partition.ok().map(|partition| partition.id));
                 let found = match partition {
                     Err(error_code) => FoundOffset::Error(error_code),
-                    Ok(partition) => match look_up(partition, asked.timestamp, self.state.epoch) {
+                    Ok(partition) => match cuts
+                        .and_then(|cuts| look_up_stored(partition, asked.timestamp, cuts))
+                        .unwrap_or_else(|| look_up(partition, asked.timestamp, self.state.epoch, cuts))
+                    {
                         Lookup::Known(found) => found,
+                        Lookup::Stored { place, timestamp } => {
+                            mark(Mark::LookupStored);
+                            reads.push((
+                                (topic_at, partition_at),
+                                Source::Store(ReadBatches {
+                                    object: place.object,
+                                    partition: partition.id,
+                                    from: partition.log_start,
+                                    newest_min: Some(timestamp),
+                                    bytes_max: 0,
+                                }),
+                            ));
+                            FoundOffset::Within {
+                                batch: Vec::new(),
+                                from: partition.log_start,
+                                timestamp,
+                                leader_epoch: -1,
+                            }
+                        }
                         Lookup::InBatch { entry, timestamp, leader_epoch } => {
                             mark(Mark::LookupByTime);
                             let cached = self.cache.find(partition.id, entry.base_offset());
                             let batch = cached.map(|batch| vec![batch.header.clone(), batch.records.clone()]);
                             if batch.is_none() {
                                 let file = FileName::Segment(entry.segment());
-                                reads.push(((topic_at, partition_at), file, entry.at(leader_epoch)));
+                                let at = entry.at(leader_epoch);
+                                reads.push(((topic_at, partition_at), Source::Log(file, at)));
                             }
                             FoundOffset::Within {
                                 batch: batch.unwrap_or_default(),
@@ -144,7 +211,7 @@ impl Live {
         asker: Asker,
         known: Lsn,
         answer: ListOffsetsAnswer,
-        reads: Vec<((usize, usize), FileName, BatchAt)>,
+        reads: Vec<((usize, usize), Source)>,
         turn: &mut Turn<'_>,
     ) {
         if reads.is_empty() {
@@ -153,24 +220,43 @@ impl Live {
         }
         let job = self.lookups.next;
         self.lookups.next += 1;
-        for (read, (_, file, at)) in reads.iter().enumerate() {
-            mark(Mark::LookupRead);
-            let steps = vec![DiskStep::ReadBatches { file: *file, batches: vec![*at] }];
-            turn.disk(Purpose::LookupRead { job, read }, DiskRequest { lane: Lane::Read, steps });
+        for (read, (_, source)) in reads.iter().enumerate() {
+            match source {
+                Source::Log(file, at) => {
+                    mark(Mark::LookupRead);
+                    let steps = vec![DiskStep::ReadBatches { file: *file, batches: vec![*at] }];
+                    turn.disk(Purpose::LookupRead { job, read }, DiskRequest { lane: Lane::Read, steps });
+                }
+                Source::Store(stored) => {
+                    let request = ObjectRequest::ReadBatches(stored.clone());
+                    turn.object(Purpose::LookupStored { job, read }, request);
+                }
+            }
         }
         let outstanding = reads.len();
-        let holes = reads.into_iter().map(|(hole, _, _)| hole).collect();
+        let holes = reads.into_iter().map(|(hole, _)| hole).collect();
         self.lookups.jobs.insert(job, Job { asker, known, answer, holes, outstanding });
     }
 
     pub(super) fn lookup_read(&mut self, job: u64, read: usize, result: DiskResult, turn: &mut Turn<'_>) {
+        self.looked_up(job, read, batches(result), turn);
+    }
+
+    pub(super) fn lookup_stored(&mut self, job: u64, read: usize, result: ObjectResult, turn: &mut Turn<'_>) {
+        self.looked_up(job, read, stored_batches(result), turn);
+    }
+
+    fn looked_up(&mut self, job: u64, read: usize, batches: Result<Vec<Bytes>, Notice>, turn: &mut Turn<'_>) {
         let Some(waiting) = self.lookups.jobs.get_mut(&job) else { return };
         waiting.outstanding -= 1;
         let (topic_at, partition_at) = waiting.holes[read];
         let found = &mut waiting.answer.topics[topic_at].partitions[partition_at].found;
-        match batches(result) {
+        match batches {
             Ok(read) => {
-                if let FoundOffset::Within { batch, .. } = found {
+                if let FoundOffset::Within { batch, leader_epoch, .. } = found {
+                    // Where it was found decides: of a stored batch nothing was known before.
+                    let head = read.first().and_then(|batch| batch.first_chunk::<HEADER_BYTES>());
+                    *leader_epoch = head.map_or(-1, |head| BatchHeader::parse(head).leader_epoch);
                     *batch = read;
                 }
             }
@@ -231,6 +317,24 @@ impl Live {
         let response = OffsetForLeaderEpochResponse::default().with_topics(topics);
         let known = self.state.known_by(seen);
         self.answer(asker, Response::OffsetForLeaderEpoch(response), known, turn);
+    }
+}
+
+/// Where a batch is to be read.
+#[derive(Clone, Debug)]
+enum Source {
+    Log(FileName, BatchAt),
+    Store(ReadBatches),
+}
+
+/// The batches of a read of the object store, or what to tell the operator.
+pub(super) fn stored_batches(result: ObjectResult) -> Result<Vec<Bytes>, Notice> {
+    match result {
+        Ok(ObjectReply::Batches(batches)) => Ok(batches),
+        Ok(ObjectReply::Manifest(_) | ObjectReply::Bytes(_) | ObjectReply::Created) => {
+            unreachable!("batches were asked for")
+        }
+        Err(error) => Err(Notice::error(alloc::format!("cannot read stored data: {error}"))),
     }
 }
 

@@ -183,7 +183,7 @@ impl Live {
                 "an earlier batch of this producer was refused for want of room and has to come first",
             ));
         }
-        if self.log.accepts() {
+        if self.accepts() {
             self.first_refused.remove(&key);
             return Ok(());
         }
@@ -291,7 +291,7 @@ impl Live {
     fn next_producer_id(&mut self) -> Option<(ProducerId, Lsn)> {
         let upto = self.state.producer_ids_upto;
         if self.producer_ids_next.is_none_or(|next| next >= upto) {
-            if !self.log.accepts() {
+            if !self.accepts() {
                 return None;
             }
             let entry = Entry::ProducerIdsReserved { upto: ProducerId(upto.0 + PRODUCER_ID_BLOCK) };
@@ -311,7 +311,7 @@ impl Live {
     /// Forgets idle producers. Decided here, once, and written to the log: every replay forgets the same ones.
     pub(super) fn expire_producers(&mut self, turn: &mut Turn<'_>) {
         turn.at(turn.now.mono.after(PRODUCER_EXPIRY_INTERVAL), Timer::ProducerExpiry);
-        if self.stopping || !self.log.accepts() {
+        if self.stopping || !self.accepts() {
             return;
         }
         let expiry_ms = i64::try_from(self.config.producer_expiry.as_millis()).unwrap_or(i64::MAX);

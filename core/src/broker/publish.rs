@@ -32,6 +32,9 @@ impl Live {
                         header: batch_header,
                         records: staged.records,
                     };
+                    if let Some(cuts) = &mut self.cuts {
+                        cuts.published(&append);
+                    }
                     self.cache.push(append.partition, batch);
                 }
                 Entry::Started { .. }
@@ -43,6 +46,8 @@ impl Live {
                 | Entry::PartitionsAdded { .. }
                 | Entry::ConfigsChanged { .. }
                 | Entry::RecordsDeleted { .. }
+                | Entry::LineageBegun { .. }
+                | Entry::CutStored { .. }
                 | Entry::Group(_) => {}
             }
         }

@@ -25,6 +25,8 @@
 //! | 8 | partitions added | topic id 16, first partition u32, partitions u32 |
 //! | 9 | configs changed | topic id 16, configs: u32 x (name text, given u8, value text if given is 1) |
 //! | 10 | records deleted | partition u32, log start i64 |
+//! | 11 | lineage begun | lineage u64, from u64, manifest u64 |
+//! | 12 | cut stored | manifest u64, cut u64, at i64 |
 //! | 32 | group changed | group id text, what u8, fields by it: see `entry/group.rs` |
 //!
 //! A type is never reused and its fields never change; a new meaning is a new type.
@@ -37,7 +39,7 @@ pub use self::group::{CommittedOffset, GroupChange, GroupEntry, GroupMember};
 use crate::{
     codec::{Malformed, Put, Reader},
     planted::{Planted, planted},
-    units::{Epoch, Offset, PartitionId, ProducerId, SegmentSequence, Timestamp, TopicId},
+    units::{Epoch, Lsn, Offset, PartitionId, ProducerId, SegmentSequence, Timestamp, TopicId},
     wire::batch::{BatchHeader, CRC_COVERS_FROM, HEADER_BYTES, LENGTH_OVERHEAD},
 };
 
@@ -105,6 +107,24 @@ pub enum Entry {
         /// First offset that is still there.
         log_start: Offset,
     },
+    /// The data directory stands for the cluster from here on: what it commits to the object store carries this number.
+    LineageBegun {
+        /// Random, not 0.
+        lineage: u64,
+        /// The one whose last cut it was restored from; 0: it began empty.
+        from: u64,
+        /// The manifest it was restored from; 0: it began empty.
+        manifest: u64,
+    },
+    /// All that the log says below an LSN is in the object store.
+    CutStored {
+        /// Number of the manifest that says so.
+        manifest: u64,
+        /// Exclusive.
+        cut: Lsn,
+        /// When the cut was begun.
+        at: Timestamp,
+    },
     /// A consumer group changed.
     Group(GroupChange),
 }
@@ -147,6 +167,8 @@ const TRIMMED: u8 = 7;
 const PARTITIONS_ADDED: u8 = 8;
 const CONFIGS_CHANGED: u8 = 9;
 const RECORDS_DELETED: u8 = 10;
+const LINEAGE_BEGUN: u8 = 11;
+const CUT_STORED: u8 = 12;
 const GROUP: u8 = 32;
 
 impl Append {
@@ -173,6 +195,8 @@ impl Entry {
             | Entry::PartitionsAdded { .. }
             | Entry::ConfigsChanged { .. }
             | Entry::RecordsDeleted { .. }
+            | Entry::LineageBegun { .. }
+            | Entry::CutStored { .. }
             | Entry::Group(_) => 0,
         }
     }
@@ -233,6 +257,18 @@ impl Entry {
                 out.put_u32(partition.0);
                 out.put_i64(log_start.0);
                 RECORDS_DELETED
+            }
+            Entry::LineageBegun { lineage, from, manifest } => {
+                out.put_u64(*lineage);
+                out.put_u64(*from);
+                out.put_u64(*manifest);
+                LINEAGE_BEGUN
+            }
+            Entry::CutStored { manifest, cut, at } => {
+                out.put_u64(*manifest);
+                out.put_u64(cut.0);
+                out.put_i64(at.0);
+                CUT_STORED
             }
             Entry::Group(change) => {
                 change.encode(out);
@@ -387,6 +423,16 @@ impl Head {
                 let partition = PartitionId(fields.u32()?);
                 Head::Whole(Entry::RecordsDeleted { partition, log_start: Offset(fields.i64()?) })
             }
+            LINEAGE_BEGUN => Head::Whole(Entry::LineageBegun {
+                lineage: fields.u64()?,
+                from: fields.u64()?,
+                manifest: fields.u64()?,
+            }),
+            CUT_STORED => Head::Whole(Entry::CutStored {
+                manifest: fields.u64()?,
+                cut: Lsn(fields.u64()?),
+                at: Timestamp(fields.i64()?),
+            }),
             GROUP => Head::Whole(Entry::Group(GroupChange::decode(&mut fields)?)),
             _ => return Err(Malformed),
         };

@@ -56,6 +56,7 @@ use crate::{
         State,
         checkpoint::{self, NotACheckpoint},
     },
+    store::{Index, Manifest},
     turn::{Purpose, Turn},
     units::{Instant, Lsn, SegmentSequence},
 };
@@ -82,11 +83,31 @@ pub enum RecoveryOp {
     Identity,
 }
 
+/// What the object store gave to go on with: that of an empty directory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Restoration {
+    /// The state at the cut.
+    pub state: State,
+    /// Where it is from.
+    pub from: Restored,
+}
+
+/// Where the state is from, when it is not from the directory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Restored {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The lists of data objects that it refers to.
+    pub indexes: Vec<Index>,
+}
+
 /// How recovery ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// Ready to serve.
     Recovered(Box<Recovered>),
+    /// The directory is empty, and there is an object store: to go on with [`Recovery::resume`].
+    Empty,
     /// Not to be served.
     Refused(Refusal),
 }
@@ -102,6 +123,8 @@ pub struct Recovered {
     pub cluster_id: String,
     /// Checkpoints that are there and intact as far as known, oldest first.
     pub checkpoints: Vec<Lsn>,
+    /// Where the state is from, if not from the directory.
+    pub restored: Option<Restored>,
 }
 
 /// The process.
@@ -120,6 +143,9 @@ pub struct Recovery {
     scans_issued: usize,
     scans_waiting: Vec<(SegmentSequence, DiskReply)>,
     rebuilt: Option<Box<Recovered>>,
+    /// It waits for [`Recovery::resume`].
+    is_empty: bool,
+    restored: Option<Restored>,
 }
 
 fn request(lane: Lane, steps: Vec<DiskStep>) -> DiskRequest {
@@ -143,6 +169,8 @@ impl Recovery {
             scans_issued: 0,
             scans_waiting: Vec::new(),
             rebuilt: None,
+            is_empty: false,
+            restored: None,
         }
     }
 
@@ -150,6 +178,7 @@ impl Recovery {
     pub fn completed(&mut self, op: RecoveryOp, result: DiskResult, turn: &mut Turn<'_>) -> Option<Outcome> {
         self.started.get_or_insert(turn.now.mono);
         match self.advance(op, result, turn) {
+            Ok(None) if core::mem::take(&mut self.is_empty) => Some(Outcome::Empty),
             Ok(recovered) => recovered.map(Outcome::Recovered),
             Err(refusal) => Some(Outcome::Refused(refusal)),
         }
@@ -232,7 +261,30 @@ impl Recovery {
         let expected =
             self.config.cluster_id.clone().or(self.identity.as_ref().map(|known| known.cluster_id.clone()));
         self.layout.check_owner(expected.as_deref())?;
+        let is_empty =
+            !self.files.iter().any(|entry| matches!(entry.file, FileName::Identity | FileName::Segment(_)));
+        if is_empty && self.config.store.is_some() && !planted(Planted::StoreNotAsked) {
+            self.is_empty = true;
+            return Ok(());
+        }
         self.next_checkpoint(turn)
+    }
+
+    /// Goes on in an empty directory: with what the object store holds, or with nothing.
+    pub fn resume(&mut self, found: Option<Restoration>, turn: &mut Turn<'_>) -> Option<Outcome> {
+        let done = match found {
+            None => self.next_checkpoint(turn),
+            Some(Restoration { mut state, from }) => {
+                mark(Mark::Restored);
+                state.log_floor = SegmentSequence(1);
+                self.walk.resume(&from.manifest);
+                self.state = state;
+                self.checkpoints.clear();
+                self.restored = Some(from);
+                self.rebuild(Vec::new(), turn)
+            }
+        };
+        done.err().map(Outcome::Refused)
     }
 
     fn read_identity(&mut self, bytes: &Bytes, turn: &mut Turn<'_>) -> Result<(), Refusal> {

@@ -38,6 +38,8 @@ pub enum Refusal {
     },
     /// The disk failed while the log was read or made safe. That is never taken for the end of the log.
     Disk(DiskError),
+    /// The data directory and the object store do not belong together, or the store cannot be used and the directory is empty.
+    Store(String),
     /// The cluster has been started 2^31 times.
     EpochsExhausted,
     /// `--accept-loss-from-lsn` does not name the place where the loss begins.
@@ -152,6 +154,7 @@ impl fmt::Display for Refusal {
                 f,
                 "refusing to start: {error}. A log that cannot be read is not an empty log; nothing was given up."
             ),
+            Refusal::Store(why) => write!(f, "refusing to start: {why}"),
             Refusal::EpochsExhausted => {
                 f.write_str("refusing to start: this cluster has been started 2^31 times")
             }

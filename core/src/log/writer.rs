@@ -201,6 +201,12 @@ impl Log {
         !self.closing && (self.prepare_failures == 0 || !self.spares.is_empty())
     }
 
+    /// Whether nothing may be staged any more.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+
     /// Whether the closing seal is durable.
     #[must_use]
     pub fn is_sealed(&self) -> bool {

@@ -117,6 +117,15 @@ impl BatchIndex {
         }
     }
 
+    /// Batches in segments in front of that one are not in the log any more.
+    pub fn drop_segments_below(&mut self, floor: SegmentSequence) {
+        let gone = self.entries.partition_point(|entry| entry.segment() < floor);
+        if gone > 0 {
+            let first = self.entries.get(gone).map_or(i64::MAX, |entry| entry.base);
+            self.drop_below(Offset(first));
+        }
+    }
+
     /// Number of batches.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::{
     store::{ObjectKey, StoredObject},
-    units::{Offset, PartitionId},
+    units::{Offset, PartitionId, Timestamp},
 };
 
 /// Something to be done with the store.
@@ -44,6 +44,8 @@ pub struct ReadBatches {
     pub partition: PartitionId,
     /// From the batch that holds this offset, or the first one behind it.
     pub from: Offset,
+    /// Behind batches in front that hold nothing as young as this.
+    pub newest_min: Option<Timestamp>,
     /// And no further than so many bytes, but one batch in any case.
     pub bytes_max: u64,
 }

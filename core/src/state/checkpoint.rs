@@ -4,12 +4,13 @@
 //! |---|---|---|
 //! | 0..8 | magic | `EKCKPT01` |
 //! | 8..12 | CRC-32C | of all bytes behind it |
-//! | 12..16 | format version | 3; version 2 has no partitions added, version 1 no groups either |
+//! | 12..16 | format version | 4; version 3 has no store, version 2 no partitions added either, version 1 no groups either |
 //! | 16..24 | LSN | every record below it is folded in |
 //! | 24..28 | epoch | |
 //! | 28..36 | producer ids upto | |
 //! | 36..44 | oldest segment needed | |
 //! | 44..48 | partitions ever created | |
+//! | 48..96 | store | lineage u64, from u64, restored from u64, manifest u64, cut u64, cut at i64 |
 //! | .. | topics | u32 count, then each as in the log, with its configs of now, the partitions added (u32 count x number u32), and all its partitions |
 //! | .. | groups | u32 count x (id text, fields as `state/group.rs` writes them) |
 //!
@@ -30,13 +31,13 @@ use crate::{
         producers::{Producer, TakenBatch},
     },
     planted::{Planted, planted},
-    state::{State, group::Group, topic::Topic},
+    state::{State, StoreLink, group::Group, topic::Topic},
     units::{Epoch, Lsn, Offset, PartitionId, ProducerId, SegmentSequence, Timestamp},
 };
 
 const MAGIC: [u8; 8] = *b"EKCKPT01";
 /// The format that this code writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// Why bytes are not a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,11 @@ pub fn encode(state: &State, lsn: Lsn) -> Vec<u8> {
     out.put_i64(state.producer_ids_upto.0);
     out.put_u64(state.log_floor.0);
     out.put_u32(state.next_partition().0);
+    let StoreLink { lineage, from, restored_from, manifest, cut, cut_at } = state.store;
+    for number in [lineage, from, restored_from, manifest, cut.0] {
+        out.put_u64(number);
+    }
+    out.put_i64(cut_at.0);
     let topics = state.topics().count();
     out.put_u32(u32::try_from(topics).expect("topics are bounded by partitions"));
     for topic in state.topics() {
@@ -143,6 +149,16 @@ pub fn decode(bytes: &[u8]) -> Result<(State, Lsn), NotACheckpoint> {
     state.log_floor = SegmentSequence(from.u64()?);
     let partitions_upto = PartitionId(from.u32()?);
     state.partitions_upto = partitions_upto;
+    if version > 3 {
+        state.store = StoreLink {
+            lineage: from.u64()?,
+            from: from.u64()?,
+            restored_from: from.u64()?,
+            manifest: from.u64()?,
+            cut: Lsn(from.u64()?),
+            cut_at: Timestamp(from.i64()?),
+        };
+    }
     for _ in 0..from.count(16)? {
         let created = TopicCreated::decode(&mut from)?;
         // The partitions follow; more than there are bytes for cannot be true.

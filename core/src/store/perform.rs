@@ -80,7 +80,10 @@ fn read_batches(store: &dyn ObjectStore, read: &ReadBatches) -> Result<Vec<Bytes
 
 /// Which batches: the first that is wanted, and behind the last.
 fn selection(part: &FooterPart, read: &ReadBatches) -> (usize, usize) {
-    let first = part.batches.partition_point(|batch| batch.last_offset() < read.from);
+    let mut first = part.batches.partition_point(|batch| batch.last_offset() < read.from);
+    if let Some(youngest) = read.newest_min {
+        first += part.batches[first..].iter().take_while(|batch| batch.newest < youngest).count();
+    }
     let mut bytes = 0;
     let within = part.batches[first..].iter().take_while(|batch| {
         let before = bytes;

@@ -3,6 +3,7 @@
 
 mod admin;
 mod clients;
+mod cuts;
 mod groups;
 mod image;
 mod loss;

@@ -11,8 +11,10 @@ use evenkeel_core::{
     Broker, ClientEvent, Config, Effect, Event, Now,
     port::{
         Disk, DiskError, DiskErrorKind, DiskRequest, Fault, FetchAnswer, FileEntry, FileName, FoundOffset,
-        Lane, ProduceIntake, ProducePartition, ProduceTopic, Request, Response, Space, perform,
+        Lane, ObjectEntry, ObjectError, ObjectErrorKind, ObjectKind, ObjectStore, ProduceIntake,
+        ProducePartition, ProduceTopic, Request, Response, Space, perform,
     },
+    store::{self, ObjectKey},
     units::{ConnId, Instant, Offset, OpId, ProducerId, Tag, Timestamp, TopicId},
     wire::batch::{Batch, BatchHeader, CRC_COVERS_FROM, HEADER_BYTES, LENGTH_OVERHEAD},
 };
@@ -161,6 +163,87 @@ impl Disk for Memory {
     }
 }
 
+/// Objects in memory.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    objects: Mutex<BTreeMap<ObjectKey, Bytes>>,
+    /// While set, nothing is answered, and nothing is done.
+    pub(crate) down: Mutex<bool>,
+    /// So many creations are done and reported as failed.
+    pub(crate) silent: Mutex<u32>,
+    pub(crate) requests: Mutex<u64>,
+}
+
+impl Clone for Shelf {
+    fn clone(&self) -> Shelf {
+        Shelf { objects: Mutex::new(self.with(|objects| objects.clone())), ..Shelf::default() }
+    }
+}
+
+fn object_error(kind: ObjectErrorKind, key: Option<ObjectKey>) -> ObjectError {
+    ObjectError { kind, key, detail: String::from("as told") }
+}
+
+impl Shelf {
+    pub(crate) fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<ObjectKey, Bytes>) -> T) -> T {
+        change(&mut self.objects.lock().expect("no test panics with it"))
+    }
+
+    pub(crate) fn set_down(&self, down: bool) {
+        *self.down.lock().expect("no test panics with it") = down;
+    }
+
+    fn look(&self, key: Option<ObjectKey>) -> Result<(), ObjectError> {
+        *self.requests.lock().expect("no test panics with it") += 1;
+        let down = *self.down.lock().expect("no test panics with it");
+        if down { Err(object_error(ObjectErrorKind::Unknown, key)) } else { Ok(()) }
+    }
+}
+
+impl ObjectStore for Shelf {
+    fn create(&self, key: ObjectKey, data: &[Bytes]) -> Result<(), ObjectError> {
+        self.look(Some(key))?;
+        let taken = self.with(|objects| {
+            let taken = objects.contains_key(&key);
+            objects.entry(key).or_insert_with(|| Bytes::from(data.concat()));
+            taken
+        });
+        let mut silent = self.silent.lock().expect("no test panics with it");
+        if *silent > 0 {
+            *silent -= 1;
+            return Err(object_error(ObjectErrorKind::Unknown, Some(key)));
+        }
+        if taken { Err(object_error(ObjectErrorKind::Exists, Some(key))) } else { Ok(()) }
+    }
+    fn read_at(&self, key: ObjectKey, from: u64, len: u64) -> Result<Bytes, ObjectError> {
+        let bytes = self.read(key, u64::MAX)?;
+        let end = bytes.len() as u64;
+        Ok(bytes.slice(from.min(end) as usize..(from + len).min(end) as usize))
+    }
+    fn read(&self, key: ObjectKey, bytes_max: u64) -> Result<Bytes, ObjectError> {
+        self.look(Some(key))?;
+        let found = self.with(|objects| objects.get(&key).cloned());
+        let bytes = found.ok_or_else(|| object_error(ObjectErrorKind::NotFound, Some(key)))?;
+        assert!(bytes.len() as u64 <= bytes_max);
+        Ok(bytes)
+    }
+    fn list(&self, kind: ObjectKind, after: Option<ObjectKey>) -> Result<Vec<ObjectEntry>, ObjectError> {
+        self.look(None)?;
+        let folder = format!("{}/", kind.folder());
+        Ok(self.with(|objects| {
+            let ours = objects.iter().filter(|(key, _)| {
+                key.to_string().starts_with(&folder) && after.is_none_or(|after| **key > after)
+            });
+            ours.map(|(key, bytes)| ObjectEntry { key: *key, len: bytes.len() as u64 }).collect()
+        }))
+    }
+    fn remove(&self, key: ObjectKey) -> Result<(), ObjectError> {
+        self.look(Some(key))?;
+        self.with(|objects| objects.remove(&key));
+        Ok(())
+    }
+}
+
 /// Size of the disk.
 pub(crate) const MEMORY_BYTES: u64 = 1 << 30;
 
@@ -171,6 +254,9 @@ pub(crate) type Recorded = (Now, Vec<Event>, Vec<Effect>);
 pub(crate) struct Rig {
     pub(crate) broker: Broker,
     pub(crate) disk: Memory,
+    pub(crate) store: Shelf,
+    /// Whether the stop left something out of the store.
+    pub(crate) unstored: bool,
     pub(crate) config: Config,
     pub(crate) seed: u64,
     pub(crate) now: Now,
@@ -199,12 +285,19 @@ impl Rig {
 
     /// Boots on what is there and runs until nothing is left to do.
     pub(crate) fn on(disk: Memory, config: Config) -> Rig {
-        let seed = 7 + disk.names().len() as u64;
+        Rig::with_store(disk, Shelf::default(), config)
+    }
+
+    /// The same, with an object store.
+    pub(crate) fn with_store(disk: Memory, store: Shelf, config: Config) -> Rig {
+        let seed = 7 + disk.names().len() as u64 + 100 * store.with(|objects| objects.len()) as u64;
         let mut effects = Vec::new();
         let broker = Broker::boot(config.clone(), seed, &mut effects);
         let mut rig = Rig {
             broker,
             disk,
+            store,
+            unstored: false,
             config,
             seed,
             now: Now { mono: Instant(0), wall: Timestamp(1_700_000_000_000) },
@@ -237,9 +330,15 @@ impl Rig {
                 Effect::Disk(op, request) => {
                     events.push(Event::Disk(op, perform(&self.disk, &request.steps)))
                 }
+                Effect::Object(op, request) => {
+                    events.push(Event::Object(op, store::perform(&self.store, &request)));
+                }
                 Effect::Notice(notice) => self.notices.push(notice.text),
                 Effect::Serve => self.serving = true,
-                Effect::Stopped => self.stopped = true,
+                Effect::Stopped { unstored } => {
+                    self.stopped = true;
+                    self.unstored = unstored;
+                }
                 Effect::Halt(fault) => self.fault = Some(fault),
             }
         }
@@ -304,7 +403,7 @@ impl Rig {
 
     /// Kill and start again.
     pub(crate) fn crash(self) -> Rig {
-        Rig::on(self.disk, self.config)
+        Rig::with_store(self.disk, self.store, self.config)
     }
 
     pub(crate) fn stop(mut self) -> Rig {

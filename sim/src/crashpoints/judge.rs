@@ -127,6 +127,7 @@ pub(super) fn serving(stage: &Stage) -> Verdict {
     match stage.ended() {
         Some(Ended::Halted(Fault::Refused(refusal))) => broken("false-refusal", refusal.to_string()),
         Some(Ended::Halted(Fault::LogWrite(error))) => broken("false-halt", error.to_string()),
+        Some(Ended::Halted(Fault::Deposed(why))) => broken("false-halt", why.clone()),
         Some(Ended::Stopped) => broken("stuck", "stopped by itself"),
         None if stage.serves() => Ok(()),
         None => broken("stuck", "a start on a good disk comes to no end"),

@@ -171,7 +171,7 @@ impl Stage {
             replies: job.replies.clone(),
         };
         let waiting = self.jobs.iter().filter(|job| !job.told).map(underway).collect();
-        Some(Probe::adopt(self.broker.clone()?, self.disk.clone(), self.now, waiting))
+        Some(Probe::adopt(self.broker.clone()?, self.disk.clone(), self.now, waiting, Vec::new()))
     }
 
     /// The process is no more.
@@ -355,7 +355,8 @@ impl Stage {
                     self.serving = true;
                     self.tell(|| String::from("the broker serves"));
                 }
-                Effect::Stopped => {
+                Effect::Object(..) => unreachable!("there is no object store"),
+                Effect::Stopped { .. } => {
                     self.ended = Some(Ended::Stopped);
                     self.tell(|| String::from("the broker has stopped in order"));
                 }

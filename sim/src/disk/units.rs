@@ -114,7 +114,8 @@ impl SimDisk {
         assert_eq!(units.len(), fates.len(), "a fate for each unit");
         let fates = units.iter().map(|unit| unit.at).zip(fates.iter().copied()).collect();
         let directory = self.inner().directory.left(&fates);
-        SimDisk { inner: std::sync::Mutex::new(Inner { directory, injector: Injector::default() }) }
+        let inner = std::sync::Mutex::new(Inner { directory, injector: Injector::default() });
+        SimDisk { inner, store: self.store.clone() }
     }
 }
 

@@ -47,6 +47,10 @@ impl World {
     /// Sets the rates at which the disk fails.
     pub(super) fn arm(&mut self) {
         self.arm_disk();
+        if self.shape.store_outages {
+            let micros = self.courier.magnitude(1_000, 2_000_000);
+            self.after(micros, Happening::StoreDown(true));
+        }
         if self.shape.fills_up {
             let micros = self.faults.magnitude(1_000, 2_000_000);
             self.after(micros, Happening::Full(true));

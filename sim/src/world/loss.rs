@@ -173,7 +173,7 @@ pub(super) fn check_true(ledger: &Ledger, reading: &Reading, key: PartitionKey) 
 }
 
 /// A new record does not get an offset that somebody knows for another one.
-fn check_goes_on(ledger: &Ledger, probe: &mut Probe, key: PartitionKey) -> Verdict {
+pub(super) fn check_goes_on(ledger: &Ledger, probe: &mut Probe, key: PartitionKey) -> Verdict {
     let known = ledger.partitions.get(&key).and_then(|book| book.facts.keys().last().copied()).unwrap_or(-1);
     let request = crate::client::produce_one(key, batch::make(STRANGER, 1, 10, None));
     match probe.ask(13, Request::Produce(request)) {

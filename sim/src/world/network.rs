@@ -37,7 +37,7 @@ impl World {
             self.mark("client gave up waiting");
             // What was accepted just before the disk failed to give a segment waits for one, and with it every answer that saw it.
             let hung = self.now.saturating_sub(self.ledger.slow_until) <= patience;
-            if !self.shape.disk_fails() && !hung {
+            if !self.shape.disk_fails() && !self.shape.store_fails() && !hung {
                 // Its connection stands, so the same process has served all the while.
                 return broken(
                     "unanswered",

@@ -185,6 +185,7 @@ impl World {
             )
         });
         self.carry_out(effects)?;
+        self.watch_cuts();
         if let Some(deadline) = deadline
             && self.node.runs()
         {
@@ -215,8 +216,9 @@ impl World {
                     self.tell(&[5], || Scene::new(Line::Broker, Kind::Serve, "serves"));
                     self.check_a_start()?;
                 }
-                Effect::Stopped => {
-                    self.mark("stopped in order");
+                Effect::Object(op, request) => self.call(op, *request),
+                Effect::Stopped { unstored } => {
+                    self.mark(if unstored { "stopped, not all stored" } else { "stopped in order" });
                     self.tell(&[6], || Scene::new(Line::Broker, Kind::Stopped, "stopped in order"));
                     self.end_process(false);
                     self.start_later();
@@ -232,17 +234,20 @@ impl World {
         let excused = self.node.excused;
         let (kind, text) = match fault {
             Fault::LogWrite(error) => ("false-halt", error.to_string()),
+            Fault::Deposed(why) => ("false-halt", why.clone()),
             Fault::Refused(refusal) => ("false-refusal", refusal.to_string()),
         };
         self.tell(&[7], || Scene::new(Line::Broker, Kind::Halt, format!("{kind}: {text}")));
         let honest = match fault {
             Fault::LogWrite(_) => excused,
+            Fault::Deposed(_) => false,
             Fault::Refused(Refusal::Disk(error)) => excused && error.kind != DiskErrorKind::Damaged,
             Fault::Refused(
                 Refusal::Damage(_)
                 | Refusal::ForeignCluster { .. }
                 | Refusal::ForeignNode { .. }
                 | Refusal::NewerFormat { .. }
+                | Refusal::Store(_)
                 | Refusal::EpochsExhausted
                 | Refusal::LossNotNamed { .. },
             ) => false,

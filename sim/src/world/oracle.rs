@@ -8,6 +8,7 @@ use crate::{
     invariant,
     ledger::{Ledger, OpNumber},
     probe::{Ended, Probe, canonical},
+    store::SimStore,
     trace::{Kind, Lane, Scene},
     violation::{Verdict, Violation, broken},
     world::{LIVENESS_MICROS, World},
@@ -21,6 +22,7 @@ impl World {
         if let Some(ended) = probe.ended() {
             return match ended {
                 Ended::Halted(Fault::Refused(refusal)) => broken("false-refusal", refusal.to_string()),
+                Ended::Halted(Fault::Deposed(why)) => broken("false-refusal", why.clone()),
                 Ended::Halted(Fault::LogWrite(error)) => broken("false-halt", error.to_string()),
                 Ended::Stopped => broken("stuck", "stopped by itself"),
             };
@@ -62,6 +64,7 @@ impl World {
             self.exhibit("what if the power failed now, and nothing were left that was not synced?");
             self.disk.durable_only()
         };
+        self.lose_the_disk_perhaps(200)?;
         let verdict = self.check_image(image);
         verdict
             .map(|_| self.satisfied())
@@ -126,14 +129,20 @@ impl World {
     }
 
     fn copy_of_live(&self) -> Option<Probe> {
+        self.copy_of_live_beside(self.disk.store().clone())
+    }
+
+    pub(super) fn copy_of_live_beside(&self, store: SimStore) -> Option<Probe> {
         let broker = self.node.broker()?.clone();
-        Some(Probe::adopt(broker, self.disk.without_faults(), self.time(), self.node.underway()))
+        let disk = self.disk.without_faults().moved_beside(store);
+        Some(Probe::adopt(broker, disk, self.time(), self.node.underway(), self.calls_underway()))
     }
 
     /// Everything is answered: is it all there, and does it go on?
     pub(super) fn check_the_end(&mut self) -> Verdict {
         self.exhibit("reads everything at the end, and writes to each partition:");
         let Some(mut probe) = self.copy_of_live() else { return broken("stuck", "no broker at the end") };
+        self.lose_the_disk_perhaps(1000)?;
         let reading = probe.read_all()?;
         invariant::check_all(&self.ledger, &reading)?;
         self.check_new_writes(&mut probe)?;

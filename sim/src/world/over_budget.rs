@@ -117,6 +117,10 @@ impl World {
                 return broken("silent-loss", "a loss was accepted and no report says so");
             }
         }
+        if let Some(Ended::Halted(Fault::Deposed(_))) = probe.ended() {
+            self.mark("over budget, refused by the store");
+            return Ok(());
+        }
         if let Some(Ended::Halted(fault @ Fault::LogWrite(_))) = probe.ended() {
             return broken("false-halt", format!("{fault:?}"));
         }

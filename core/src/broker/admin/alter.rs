@@ -215,7 +215,7 @@ impl Live {
         if validate_only || changes.is_empty() {
             return Ok(());
         }
-        if !self.log.accepts() {
+        if !self.accepts() {
             let message = String::from("the disk gives no room for another log segment");
             return Err((error_code::KAFKA_STORAGE_ERROR, message));
         }

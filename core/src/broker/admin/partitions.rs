@@ -116,7 +116,7 @@ impl Live {
                 self.check_replicas(&assignment.broker_ids)?;
             }
         }
-        if !self.log.accepts() {
+        if !self.accepts() {
             let message = String::from("the disk gives no room for another log segment");
             return Err((error_code::KAFKA_STORAGE_ERROR, message));
         }

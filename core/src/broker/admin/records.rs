@@ -67,7 +67,7 @@ impl Live {
         if offset <= partition.log_start {
             return Ok(partition.log_start);
         }
-        if !self.log.accepts() {
+        if !self.accepts() {
             return Err(error_code::KAFKA_STORAGE_ERROR);
         }
         // Those that wait for data behind a place that is gone now.

@@ -66,7 +66,7 @@ impl Live {
             return Err((error_code::POLICY_VIOLATION, message));
         }
         check_configs(&configs, &self.config).map_err(|message| (error_code::INVALID_CONFIG, message))?;
-        if !self.log.accepts() {
+        if !self.accepts() {
             mark(Mark::CreateNoRoom);
             let message = String::from("the disk gives no room for another log segment");
             return Err((error_code::KAFKA_STORAGE_ERROR, message));
@@ -217,7 +217,7 @@ impl Live {
             Ok(topic) => topic.clone(),
             Err(error_code) => return result.with_error_code(error_code),
         };
-        if !self.log.accepts() {
+        if !self.accepts() {
             mark(Mark::DeleteNoRoom);
             return result.with_error_code(error_code::KAFKA_STORAGE_ERROR);
         }
@@ -232,6 +232,9 @@ impl Live {
             }
             mark(Mark::TopicDeleted);
             self.cache.forget(partition);
+            if let Some(cuts) = &mut self.cuts {
+                cuts.forget(partition);
+            }
         }
         let entry = Entry::TopicDeleted { id: topic.id() };
         if planted(Planted::DeletionUnlogged) {

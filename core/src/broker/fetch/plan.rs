@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::{
     broker::{
+        cuts::{Cuts, Place},
         fetch::{Job, Part},
         lookup::check_leader_epoch,
     },
@@ -11,7 +12,7 @@ use crate::{
     marks::{Mark, mark},
     partition::{Partition, index::IndexEntry},
     planted::{Planted, planted},
-    port::FetchedPartition,
+    port::{FetchedPartition, ReadBatches},
     state::State,
     units::PartitionId,
 };
@@ -33,10 +34,12 @@ pub(super) struct Plan {
 pub(super) struct PlannedBatches {
     pub(super) partition: Option<PartitionId>,
     pub(super) entries: Vec<IndexEntry>,
+    /// What is to come from the object store; then nothing else does.
+    pub(super) stored: Option<ReadBatches>,
 }
 
 impl Plan {
-    pub(super) fn make(job: &Job, state: &State) -> Plan {
+    pub(super) fn make(job: &Job, state: &State, cuts: Option<&Cuts>) -> Plan {
         let count = job.parts.len();
         let mut plan = Plan {
             answers: Vec::with_capacity(count),
@@ -47,8 +50,10 @@ impl Plan {
         for part in &job.parts {
             let mut answer = FetchedPartition { index: part.index, ..FetchedPartition::default() };
             let mut batches = PlannedBatches::default();
-            match checked(part, state) {
-                Ok(partition) => {
+            let checked =
+                checked(part, state).and_then(|partition| Ok((partition, source(part, partition, cuts)?)));
+            match checked {
+                Ok((partition, stored)) => {
                     let early = planted(Planted::WatermarkEarlyInFetch);
                     answer.high_watermark = if early { partition.log_end.0 } else { partition.visible.0 };
                     // Without transactions everything visible is decided.
@@ -60,7 +65,12 @@ impl Plan {
                         plan.has_error = true;
                     } else {
                         batches.partition = Some(partition.id);
-                        plan.take(part, partition, job.max_bytes, &mut batches.entries);
+                        match stored {
+                            Some(place) => {
+                                batches.stored = plan.take_stored(part, partition, &place, job.max_bytes);
+                            }
+                            None => plan.take(part, partition, job.max_bytes, &mut batches.entries),
+                        }
                     }
                 }
                 Err(error_code) => {
@@ -75,6 +85,29 @@ impl Plan {
             plan.batches.push(batches);
         }
         plan
+    }
+
+    /// From one object, as far as the bounds allow; its batches are known only when it is read.
+    fn take_stored(
+        &mut self,
+        part: &Part,
+        partition: &Partition,
+        place: &Place,
+        max_bytes: u32,
+    ) -> Option<ReadBatches> {
+        let left = u64::from(max_bytes).saturating_sub(self.bytes).min(u64::from(part.max_bytes));
+        if left == 0 && self.bytes > 0 {
+            return None;
+        }
+        mark(Mark::FetchStored);
+        self.bytes += place.bytes.min(left.max(1));
+        Some(ReadBatches {
+            object: place.object,
+            partition: partition.id,
+            from: part.offset,
+            newest_min: None,
+            bytes_max: left,
+        })
     }
 
     /// Whole batches, within the bounds of the part and of the request. The very first batch of the response comes in any
@@ -96,6 +129,24 @@ impl Plan {
                 mark(Mark::FetchFirstWhole);
                 break;
             }
+        }
+    }
+}
+
+/// Where the records from that offset on are: in the object store, or in the log.
+fn source(part: &Part, partition: &Partition, cuts: Option<&Cuts>) -> Result<Option<Place>, i16> {
+    let Some(cuts) = cuts else { return Ok(None) };
+    let local = partition.batches.first().map_or(partition.log_end, IndexEntry::base_offset);
+    if part.offset >= local || part.offset >= partition.visible {
+        return Ok(None);
+    }
+    match cuts.archive() {
+        Some(_) if planted(Planted::StoredRecordsSkipped) => Ok(None),
+        Some(archive) => Ok(archive.find(partition.id, part.offset)),
+        // Perhaps nothing is missing there, but that is not known.
+        None => {
+            mark(Mark::FetchStoreUnknown);
+            Err(error_code::KAFKA_STORAGE_ERROR)
         }
     }
 }

@@ -83,7 +83,7 @@ impl Live {
         {
             return refuse(error_code::INVALID_REQUEST);
         }
-        if !self.log.accepts() {
+        if !self.accepts() {
             return refuse(error_code::COORDINATOR_LOAD_IN_PROGRESS);
         }
         let known = self.state.group(id);

@@ -137,7 +137,7 @@ impl Live {
                 Some(group) if !group.members.is_empty() || self.in_rebalance(&id) => {
                     error_code::NON_EMPTY_GROUP
                 }
-                Some(_) if !self.log.accepts() => error_code::COORDINATOR_LOAD_IN_PROGRESS,
+                Some(_) if !self.accepts() => error_code::COORDINATOR_LOAD_IN_PROGRESS,
                 Some(_) => {
                     mark(Mark::GroupDeleted);
                     self.change(&id, GroupEntry::Deleted);

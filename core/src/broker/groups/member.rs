@@ -129,7 +129,7 @@ impl Live {
             if request.assignments.iter().any(|told| told.assignment.len() > GROUP_METADATA_BYTES_MAX) {
                 return Err(error_code::INVALID_REQUEST);
             }
-            if !self.log.accepts() {
+            if !self.accepts() {
                 return Err(error_code::COORDINATOR_LOAD_IN_PROGRESS);
             }
             // What is told twice counts as last told; what is told of strangers does not count.
@@ -234,7 +234,7 @@ impl Live {
         if !known && !joined {
             return Err(error_code::UNKNOWN_MEMBER_ID);
         }
-        if !self.log.accepts() {
+        if !self.accepts() {
             return Err(error_code::COORDINATOR_LOAD_IN_PROGRESS);
         }
         self.remove_member(id, &member, turn);

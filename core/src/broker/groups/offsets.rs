@@ -101,7 +101,7 @@ impl Live {
         if id.len() > GROUP_ID_BYTES_MAX {
             return Err(error_code::INVALID_GROUP_ID);
         }
-        if !self.log.accepts() {
+        if !self.accepts() {
             return Err(error_code::COORDINATOR_LOAD_IN_PROGRESS);
         }
         match self.state.group(id) {
@@ -240,7 +240,7 @@ impl Live {
             Some(group) if !group.members.is_empty() && group.protocol_type != "consumer" => {
                 Some(error_code::NON_EMPTY_GROUP)
             }
-            Some(_) if !self.log.accepts() => Some(error_code::COORDINATOR_LOAD_IN_PROGRESS),
+            Some(_) if !self.accepts() => Some(error_code::COORDINATOR_LOAD_IN_PROGRESS),
             Some(_) => None,
         };
         if let Some(error_code) = refused {
@@ -290,7 +290,7 @@ impl Live {
     /// group without members and offsets goes with them.
     pub(in crate::broker) fn expire_offsets(&mut self, turn: &mut Turn<'_>) {
         turn.at(turn.now.mono.after(OFFSET_EXPIRY_INTERVAL), Timer::OffsetExpiry);
-        if self.stopping || !self.log.accepts() {
+        if self.stopping || !self.accepts() {
             return;
         }
         let retention = i64::try_from(self.config.offsets_retention.as_millis()).unwrap_or(i64::MAX);

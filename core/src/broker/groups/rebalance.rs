@@ -66,7 +66,7 @@ impl Live {
         if (!all || pending) && rebalance.ends > now {
             return;
         }
-        if !self.log.accepts() {
+        if !self.accepts() {
             return;
         }
         if rebalance.joined.is_empty() && known().any(|member| self.keeps_its_place(id, member)) {

@@ -20,6 +20,8 @@ use crate::{
     partition::index::Place,
     planted::{Planted, planted},
     port::{DiskError, DiskErrorKind, DiskReply, DiskStep, FileName, Lane, Notice},
+    state::checkpoint,
+    store::Manifest,
     turn::{Purpose, Turn},
     units::{Epoch, Lsn, SegmentSequence},
 };
@@ -90,6 +92,9 @@ impl Recovery {
         if let (Some(unproven), Some(bytes)) = (unproven, copied) {
             self.copy_group(&unproven, &bytes, epoch, &mut tail, &mut data);
         }
+        let cut = self.restored.as_ref().map(|restored| {
+            (restored.manifest.cut, Bytes::from(checkpoint::encode(&self.state, restored.manifest.cut)))
+        });
         let next = self.start(epoch, &mut tail, &mut data, turn);
 
         let mut steps = vec![];
@@ -98,6 +103,7 @@ impl Recovery {
             self.report_loss(epoch, turn, &mut steps);
         }
         self.remove_untrue_checkpoints(&mut steps);
+        self.keep_restored(cut, &mut steps);
         self.set_aside(epoch, sequence, &mut steps);
         self.keep_torn(torn_bytes, &mut steps);
         let draft = FileName::SegmentDraft(sequence);
@@ -118,13 +124,14 @@ impl Recovery {
         self.remove_leftovers(sequence, &mut steps);
         turn.disk(Purpose::Recovery(RecoveryOp::Rebuild), request(Lane::Background, steps));
 
-        self.tell_verdict(epoch, turn);
+        self.tell_verdict(epoch, next, turn);
         let first_segment = self.layout.first().filter(|first| *first < sequence).unwrap_or(sequence);
         self.rebuilt = Some(Box::new(Recovered {
             state: core::mem::take(&mut self.state),
             log: Log::new(writer, first_segment, tail, next),
             cluster_id,
             checkpoints: self.checkpoints.clone(),
+            restored: self.restored.take(),
         }));
         Ok(())
     }
@@ -134,6 +141,7 @@ impl Recovery {
             .config
             .cluster_id
             .as_deref()
+            .or(self.restored.as_ref().map(|restored| restored.manifest.cluster_id.as_str()))
             .or(self.identity.as_ref().map(|identity| identity.cluster_id.as_str()))
             .or(self.layout.cluster_id());
         known.map_or_else(|| turn.work.random.cluster_id(), ToString::to_string)
@@ -176,17 +184,29 @@ impl Recovery {
     }
 
     /// The entry with which every start begins.
-    fn start(&mut self, epoch: Epoch, tail: &mut Tail, data: &mut Vec<Bytes>, turn: &Turn<'_>) -> Lsn {
-        let skips = self.walk.accepted.is_some() && !planted(Planted::LossOffsetsReused);
-        let skip_offsets = if skips { LOSS_SKIP_OFFSETS } else { 0 };
+    fn start(&mut self, epoch: Epoch, tail: &mut Tail, data: &mut Vec<Bytes>, turn: &mut Turn<'_>) -> Lsn {
+        let skip_offsets = match &self.restored {
+            Some(_) if planted(Planted::RestoreOffsetsReused) => 0,
+            Some(restored) => restored.manifest.reserved_offsets,
+            None if planted(Planted::LossOffsetsReused) => 0,
+            None => self.walk.accepted.as_ref().map_or(0, |_| LOSS_SKIP_OFFSETS),
+        };
         let started = Entry::Started { epoch, at: turn.now.wall, skip_offsets };
+        let lineage = self.restored.as_ref().map(|restored| Entry::LineageBegun {
+            lineage: turn.work.random.bits() | 1,
+            from: restored.manifest.lineage,
+            manifest: restored.manifest.number,
+        });
         let mut heads = Vec::new();
         started.encode_head(&mut heads);
+        if let Some(lineage) = &lineage {
+            lineage.encode_head(&mut heads);
+        }
         let header = GroupHeader {
             previous: tail.link,
             salt: tail.salt,
             first: self.walk.next,
-            records: 1,
+            records: 1 + u32::from(lineage.is_some()),
             kind: GroupKind::Data,
             heads_len: u32::try_from(heads.len()).expect("a short head"),
             bodies_len: 0,
@@ -198,6 +218,9 @@ impl Recovery {
         data.push(Bytes::from(front));
         data.push(Bytes::from(vec![0; pad]));
         self.state.apply(self.walk.next, &started);
+        if let Some(lineage) = &lineage {
+            self.state.apply(self.walk.next.plus(1), lineage);
+        }
         tail.link = link;
         tail.position += header.padded_len();
         header.upto()
@@ -241,6 +264,18 @@ impl Recovery {
         steps.push(DiskStep::SyncDirectory);
     }
 
+    /// The state at the cut, as the checkpoint on which the new log builds: durable before that log begins.
+    fn keep_restored(&mut self, cut: Option<(Lsn, Bytes)>, steps: &mut Vec<DiskStep>) {
+        let Some((lsn, bytes)) = cut else { return };
+        let draft = FileName::CheckpointDraft(lsn);
+        steps.push(DiskStep::Create(draft));
+        steps.push(DiskStep::Write { file: draft, position: 0, data: vec![bytes] });
+        steps.push(DiskStep::Sync(draft));
+        steps.push(DiskStep::Rename { from: draft, to: FileName::Checkpoint(lsn) });
+        steps.push(DiskStep::SyncDirectory);
+        self.checkpoints.push(lsn);
+    }
+
     fn keep_torn(&self, bytes: Option<Bytes>, steps: &mut Vec<DiskStep>) {
         if let (Some(torn), Some(bytes)) = (self.walk.torn, bytes) {
             let file = FileName::Torn(torn.segment);
@@ -252,9 +287,12 @@ impl Recovery {
     }
 
     fn report_loss(&self, epoch: Epoch, turn: &mut Turn<'_>, steps: &mut Vec<DiskStep>) {
-        let Some(damage) = &self.walk.accepted else { return };
+        let text = match (&self.walk.accepted, &self.restored) {
+            (Some(damage), _) => loss_report(damage, epoch),
+            (None, Some(restored)) => restore_report(&restored.manifest, epoch),
+            (None, None) => return,
+        };
         mark(Mark::LossReported);
-        let text = loss_report(damage, epoch);
         turn.tell(Notice::error(text.replace('\n', " ")));
         let file = FileName::LossReport(epoch);
         steps.push(DiskStep::Create(file));
@@ -285,7 +323,7 @@ impl Recovery {
         }
     }
 
-    fn tell_verdict(&self, epoch: Epoch, turn: &mut Turn<'_>) {
+    fn tell_verdict(&self, epoch: Epoch, next: Lsn, turn: &mut Turn<'_>) {
         let took = turn.now.mono.since(self.started.expect("set at the first completion"));
         let took_ms = took.as_millis();
         let segments = self.walk.scans_absorbed();
@@ -297,6 +335,7 @@ impl Recovery {
                 torn.upto - torn.from,
                 FileName::Torn(torn.segment)
             ),
+            (None, None) if self.restored.is_some() => String::from("restored from the object store"),
             (None, None) => {
                 mark(Mark::VerdictNew);
                 String::from("new log")
@@ -311,9 +350,8 @@ impl Recovery {
             }
         };
         turn.tell(Notice::info(format!(
-            "recovery: {verdict}; {} records in {segments} segments verified in {took_ms} ms; epoch {epoch}, next LSN {}",
+            "recovery: {verdict}; {} records in {segments} segments verified in {took_ms} ms; epoch {epoch}, next LSN {next}",
             self.walk.records,
-            self.walk.next.plus(1),
         )));
     }
 
@@ -368,6 +406,15 @@ fn unproven_bytes(unproven: &Unproven, bytes: Bytes) -> Result<Bytes, Refusal> {
             detail: format!("bytes from {} read differently the second time", unproven.group.position),
         }))
     }
+}
+
+fn restore_report(manifest: &Manifest, epoch: Epoch) -> String {
+    format!(
+        "The data directory was empty and was restored from manifest {} of the object store, beginning epoch {epoch}.\n\
+         The log up to LSN {} is there, as it was at {} ms after the Unix epoch; whatever was acknowledged behind it is \
+         lost.\nOffsets of every partition, and producer ids, go on {} higher.\n",
+        manifest.number, manifest.cut, manifest.cut_at, manifest.reserved_offsets
+    )
 }
 
 fn loss_report(damage: &Damage, epoch: Epoch) -> String {

@@ -23,6 +23,7 @@ use crate::{
     planted::{Planted, planted},
     port::{DiskStep, FileName, Notice},
     state::State,
+    store::Manifest,
     turn::Turn,
     units::{Epoch, Lsn, Offset, PartitionId, SegmentSequence},
 };
@@ -112,6 +113,12 @@ impl Walk {
         }
         self.next = header.first;
         self.link = link;
+    }
+
+    /// There is no log: it goes on behind what is stored.
+    pub(super) fn resume(&mut self, manifest: &Manifest) {
+        self.next = manifest.cut;
+        self.epoch = manifest.epoch;
     }
 
     pub(super) fn scans_absorbed(&self) -> usize {

@@ -87,9 +87,16 @@ fn every_damaged_byte_and_every_cut_is_noticed() {
 
 #[test]
 fn the_front_of_a_checkpoint_has_the_bytes_it_always_had() {
-    let (state, lsn) = sample();
-    let hex: String = encode(&state, lsn)[12..52].iter().map(|byte| alloc::format!("{byte:02x}")).collect();
-    assert_eq!(hex, "03000000080000000000000002000000e80300000000000003000000000000000500000001000000");
+    let (mut state, lsn) = sample();
+    state.apply(lsn, &Entry::LineageBegun { lineage: 0xa1, from: 0xb2, manifest: 0xc3 });
+    state.apply(lsn, &Entry::CutStored { manifest: 0xd4, cut: Lsn(0xe5), at: Timestamp(0xf6) });
+    let hex: String = encode(&state, lsn)[12..100].iter().map(|byte| alloc::format!("{byte:02x}")).collect();
+    assert_eq!(
+        hex,
+        "04000000080000000000000002000000e803000000000000030000000000000005000000\
+         a100000000000000b200000000000000c300000000000000d400000000000000e500000000000000f600000000000000\
+         01000000"
+    );
 }
 
 #[test]
@@ -125,6 +132,14 @@ fn checkpoints_of_earlier_formats_are_read() {
         FORMAT_2.bytes().map(|digit| if digit > b'9' { digit - b'a' + 10 } else { digit - b'0' }).collect();
     let second: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
     assert_eq!(decode(&second), Ok(sample()));
+    // Format 3 is that of today without the store, of which the sample knows nothing.
+    let (state, lsn) = sample();
+    let mut third = encode(&state, lsn);
+    third.drain(48..96);
+    third[12] = 3;
+    let crc = crc32c::crc32c(&third[12..]);
+    third[8..12].copy_from_slice(&crc.to_le_bytes());
+    assert_eq!(decode(&third), Ok(sample()));
     // Format 1 is the same without groups, of which the sample has none.
     let mut first = second[..second.len() - 4].to_vec();
     first[12] = 1;

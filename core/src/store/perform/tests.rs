@@ -107,6 +107,7 @@ fn read(reference: &DataRef, partition: u32, from: i64, bytes_max: u64) -> Objec
         object: reference.object,
         partition: PartitionId(partition),
         from: Offset(from),
+        newest_min: None,
         bytes_max,
     })
 }

@@ -1,0 +1,328 @@
+//! Taking the epoch: before its first cut, and if it can before it serves, a process makes the store's newest manifest its own.
+//!
+//! | the newest manifest | what follows |
+//! |---|---|
+//! | none, and this directory has never committed one | the first is created |
+//! | none, or an older one than this directory knows of | refused: it is the wrong store, or it has lost data |
+//! | of another cluster | refused |
+//! | of this directory's lineage, not beyond what its log holds | a new one with the same content, under this epoch |
+//! | the one that this directory was restored from | the same |
+//! | of another lineage, or of a later epoch | deposed: another directory stands for the cluster now |
+//!
+//! If the creation finds the number taken, or does not come to a clear end, all is asked anew.
+
+use alloc::{format, string::String, vec::Vec};
+
+use bytes::Bytes;
+
+use super::{Cuts, View, create_manifest, tell_failure};
+use crate::{
+    limits::{INDEX_BYTES_MAX, RESERVED_OFFSETS},
+    marks::{Mark, mark},
+    planted::{Planted, planted},
+    port::{Fault, Notice, ObjectError, ObjectErrorKind, ObjectReply, ObjectRequest, ObjectResult},
+    state::State,
+    store::{Index, IndexRef, Manifest, NotAnObject, ObjectKey},
+    turn::{CutOp, Purpose, Turn},
+    units::{Instant, Lsn},
+};
+
+/// How far it is.
+#[derive(Clone, Debug)]
+pub(super) enum Contact {
+    /// Until the next attempt.
+    Waiting { next: Instant, attempts: u32 },
+    /// For the newest manifest.
+    Asking { attempts: u32 },
+    /// For the lists of data objects that it refers to.
+    Loading { manifest: Manifest, indexes: Vec<Index>, attempts: u32 },
+    /// For the log to know the lineage.
+    Ready { manifest: Manifest, restored: bool },
+    /// For its own manifest.
+    Claiming { manifest: Manifest, attempts: u32 },
+    /// The epoch is taken.
+    Owned,
+}
+
+impl Contact {
+    pub(super) fn wakes_at(&self) -> Option<Instant> {
+        match self {
+            Contact::Waiting { next, .. } => Some(*next),
+            Contact::Asking { .. }
+            | Contact::Loading { .. }
+            | Contact::Ready { .. }
+            | Contact::Claiming { .. }
+            | Contact::Owned => None,
+        }
+    }
+
+    fn attempts(&self) -> u32 {
+        match self {
+            Contact::Waiting { attempts, .. }
+            | Contact::Asking { attempts }
+            | Contact::Loading { attempts, .. }
+            | Contact::Claiming { attempts, .. } => *attempts,
+            Contact::Ready { .. } | Contact::Owned => 0,
+        }
+    }
+}
+
+/// The request for the index behind those that are there.
+pub(in crate::broker) fn index_request(manifest: &Manifest, loaded: usize) -> Option<ObjectRequest> {
+    let index = manifest.indexes.get(loaded)?;
+    Some(ObjectRequest::Read { key: ObjectKey::Index(index.name), bytes_max: INDEX_BYTES_MAX })
+}
+
+/// Reads an index object that a manifest refers to.
+pub(in crate::broker) fn read_index(told: &IndexRef, bytes: &Bytes) -> Result<Index, ObjectError> {
+    let damaged = |detail: &str| ObjectError {
+        kind: ObjectErrorKind::Damaged,
+        key: Some(ObjectKey::Index(told.name)),
+        detail: String::from(detail),
+    };
+    if bytes.len() as u64 != told.len || crc32c::crc32c(bytes) != told.crc {
+        return Err(damaged("it is not the one that the manifest refers to"));
+    }
+    match Index::decode(bytes) {
+        Ok(index) if index.objects.len() as u64 == u64::from(told.objects) => Ok(index),
+        Ok(_) | Err(NotAnObject::Damaged) => Err(damaged("it says what cannot be")),
+        Err(NotAnObject::Newer(_)) => Err(damaged("it was written by a newer version")),
+    }
+}
+
+/// Reads the manifest with that number.
+pub(in crate::broker) fn read_manifest(number: u64, bytes: &Bytes) -> Result<Manifest, ObjectError> {
+    let detail = match Manifest::decode(bytes) {
+        Ok(manifest) if manifest.number == number => return Ok(manifest),
+        Ok(manifest) => format!("it is manifest {}", manifest.number),
+        Err(NotAnObject::Damaged) => String::from("its checksum does not match, or it says what cannot be"),
+        Err(NotAnObject::Newer(version)) => {
+            format!("it was written by a newer version of evenkeel (format {version})")
+        }
+    };
+    Err(ObjectError { kind: ObjectErrorKind::Damaged, key: Some(ObjectKey::Manifest(number)), detail })
+}
+
+/// What an operator is told who finds another's manifest.
+pub(super) fn taken_over(number: u64, found: &Bytes) -> String {
+    let by = match read_manifest(number, found) {
+        Ok(other) => format!("node {} in epoch {}", other.node_id, other.epoch),
+        Err(error) => format!("something that cannot be read ({error})"),
+    };
+    format!(
+        "manifest {number} was committed by {by}: another process has taken over this cluster's object store. \
+         This one stops; whatever of its log is not in the store will not come there."
+    )
+}
+
+impl Cuts {
+    pub(super) fn go_on_contact(&mut self, view: View<'_>, turn: &mut Turn<'_>) {
+        match &self.contact {
+            Contact::Waiting { next, attempts } if *next <= turn.now.mono => {
+                self.contact = Contact::Asking { attempts: attempts + 1 };
+                turn.object(Purpose::Cut(CutOp::Manifest), ObjectRequest::NewestManifest);
+            }
+            Contact::Ready { manifest, restored } => {
+                // The manifest must not name a lineage that a crash could make the directory forget.
+                if view.log.durable() < view.log.staged_upto() && !planted(Planted::ClaimedBeforeDurable) {
+                    return;
+                }
+                let more =
+                    if *restored && !planted(Planted::ReservationNotRaised) { RESERVED_OFFSETS } else { 0 };
+                let claim = Manifest {
+                    number: manifest.number + 1,
+                    node_id: view.node_id,
+                    epoch: view.state.epoch,
+                    lineage: view.state.store.lineage,
+                    writer: self.writer,
+                    reserved_offsets: manifest.reserved_offsets.saturating_add(more),
+                    ..manifest.clone()
+                };
+                let bytes = Bytes::from(claim.encode());
+                create_manifest(&claim, &bytes, CutOp::Claim, turn);
+                self.contact = Contact::Claiming { manifest: claim, attempts: 1 };
+            }
+            Contact::Waiting { .. }
+            | Contact::Asking { .. }
+            | Contact::Loading { .. }
+            | Contact::Claiming { .. }
+            | Contact::Owned => {}
+        }
+    }
+
+    pub(super) fn contact_completed(
+        &mut self,
+        op: CutOp,
+        result: ObjectResult,
+        view: View<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Fault> {
+        let done = match (op, result) {
+            (CutOp::Manifest, Ok(ObjectReply::Manifest(newest))) => self.asked(newest, view, turn),
+            (CutOp::Index, Ok(ObjectReply::Bytes(bytes))) => self.loaded(&bytes, view, turn),
+            (CutOp::Claim, Ok(_)) => {
+                self.claimed(view, turn);
+                Ok(())
+            }
+            (_, Ok(_)) => unreachable!("each request has a reply of its kind"),
+            (_, Err(error)) => Err(Trouble::Later(error)),
+        };
+        match done {
+            Ok(()) => Ok(()),
+            Err(Trouble::Final(fault)) => Err(fault),
+            Err(Trouble::Later(error)) => {
+                mark(Mark::ContactFailed);
+                let attempts = self.contact.attempts().max(1);
+                let taken = op == CutOp::Claim && error.kind == ObjectErrorKind::Exists;
+                let wait = if taken { core::time::Duration::ZERO } else { turn.backoff(attempts) };
+                tell_failure(attempts, &error, turn);
+                self.contact = Contact::Waiting { next: turn.now.mono.after(wait), attempts };
+                Ok(())
+            }
+        }
+    }
+
+    fn asked(
+        &mut self,
+        newest: Option<(u64, Bytes)>,
+        view: View<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Trouble> {
+        let attempts = self.contact.attempts();
+        let Some((number, bytes)) = newest else {
+            if view.state.store.manifest > 0 {
+                return Err(refused(format!(
+                    "this data directory knows of manifest {} in its object store, but the store has none: it is not the one \
+                     that was used before, or its objects were removed",
+                    view.state.store.manifest
+                )));
+            }
+            mark(Mark::StoreEmpty);
+            let first = Manifest {
+                number: 0,
+                cluster_id: String::from(view.cluster_id),
+                node_id: view.node_id,
+                epoch: view.state.epoch,
+                lineage: view.state.store.lineage,
+                writer: self.writer,
+                cut: Lsn(0),
+                cut_at: turn.now.wall,
+                reserved_offsets: RESERVED_OFFSETS,
+                state: None,
+                indexes: Vec::new(),
+                tail: Vec::new(),
+            };
+            self.contact = Contact::Ready { manifest: first, restored: false };
+            return Ok(());
+        };
+        let manifest = read_manifest(number, &bytes).map_err(Trouble::Later)?;
+        if manifest.writer == self.writer {
+            // An earlier claim that seemed to fail.
+            mark(Mark::ClaimWasOurs);
+            self.contact = Contact::Claiming { manifest, attempts };
+            self.claimed(view, turn);
+            return Ok(());
+        }
+        let restored = check(&manifest, view)?;
+        match index_request(&manifest, 0) {
+            Some(request) => {
+                turn.object(Purpose::Cut(CutOp::Index), request);
+                self.contact = Contact::Loading { manifest, indexes: Vec::new(), attempts };
+            }
+            None => {
+                self.load(&manifest, &[], view.state);
+                self.contact = Contact::Ready { manifest, restored };
+            }
+        }
+        Ok(())
+    }
+
+    fn loaded(&mut self, bytes: &Bytes, view: View<'_>, turn: &mut Turn<'_>) -> Result<(), Trouble> {
+        let Contact::Loading { manifest, indexes, .. } = &mut self.contact else {
+            unreachable!("an index is waited for")
+        };
+        indexes.push(read_index(&manifest.indexes[indexes.len()], bytes).map_err(Trouble::Later)?);
+        if let Some(request) = index_request(manifest, indexes.len()) {
+            turn.object(Purpose::Cut(CutOp::Index), request);
+            return Ok(());
+        }
+        let (manifest, indexes) = (manifest.clone(), core::mem::take(indexes));
+        let restored = check(&manifest, view)?;
+        self.load(&manifest, &indexes, view.state);
+        self.contact = Contact::Ready { manifest, restored };
+        Ok(())
+    }
+
+    /// What is stored, as a manifest says.
+    pub(super) fn load(&mut self, manifest: &Manifest, indexes: &[Index], state: &State) {
+        self.archive = super::Archive::default();
+        for data in indexes.iter().flat_map(|index| &index.objects).chain(&manifest.tail) {
+            self.archive.add(data);
+        }
+        self.archive.keep(|partition| state.partition(partition).is_some());
+        self.measure_all(state);
+    }
+
+    fn claimed(&mut self, view: View<'_>, turn: &mut Turn<'_>) {
+        let Contact::Claiming { manifest, .. } = core::mem::replace(&mut self.contact, Contact::Owned) else {
+            unreachable!("a claim is waited for")
+        };
+        mark(Mark::EpochTaken);
+        turn.tell(Notice::info(format!(
+            "the object store is this broker's in epoch {}: manifest {}, stored up to LSN {} of {}",
+            manifest.epoch,
+            manifest.number,
+            manifest.cut,
+            view.log.durable()
+        )));
+        self.newest = Some(manifest);
+    }
+}
+
+enum Trouble {
+    Later(ObjectError),
+    Final(Fault),
+}
+
+fn refused(why: String) -> Trouble {
+    Trouble::Final(Fault::Deposed(why))
+}
+
+/// Whether this directory may make the manifest its own. Returns whether it was restored from just that one.
+fn check(manifest: &Manifest, view: View<'_>) -> Result<bool, Trouble> {
+    let (link, epoch) = (&view.state.store, view.state.epoch);
+    let found = format!(
+        "manifest {} of its object store was committed by node {} in epoch {}",
+        manifest.number, manifest.node_id, manifest.epoch
+    );
+    if manifest.cluster_id != view.cluster_id {
+        return Err(refused(format!(
+            "the object store belongs to cluster {}, the data directory to {}",
+            manifest.cluster_id, view.cluster_id
+        )));
+    }
+    let restored = manifest.lineage == link.from && manifest.number == link.restored_from;
+    let own = manifest.lineage == link.lineage;
+    if (!own && !restored || manifest.epoch >= epoch) && !planted(Planted::ZombieNotFenced) {
+        mark(Mark::Deposed);
+        return Err(refused(format!(
+            "{found}, from another data directory: that one stands for the cluster now. What only this directory has is \
+             not in the store. To restore from the store, start with an empty data directory"
+        )));
+    }
+    if manifest.number < link.manifest {
+        return Err(refused(format!(
+            "{found} and is its newest, but this data directory knows of manifest {}: the store has lost objects",
+            link.manifest
+        )));
+    }
+    if manifest.cut > view.log.durable() {
+        return Err(refused(format!(
+            "{found} and holds the log up to LSN {}, but the data directory has it only up to {}: it is an old copy. To \
+             restore from the store, start with an empty data directory",
+            manifest.cut,
+            view.log.durable()
+        )));
+    }
+    Ok(restored)
+}

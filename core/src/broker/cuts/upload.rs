@@ -1,0 +1,285 @@
+//! One object on its way into the store: gathered out of cache and log, then written until the store has it.
+
+use alloc::{collections::BTreeMap, collections::VecDeque, vec, vec::Vec};
+
+use bytes::Bytes;
+
+use crate::{
+    broker::cache::Cache,
+    limits::DATA_OBJECT_BYTES,
+    log::entry::Entry,
+    partition::index::IndexEntry,
+    port::{DiskReply, DiskRequest, DiskStep, FileName, Lane, ObjectRequest},
+    state::State,
+    store::{
+        DataRef, IndexRef, ObjectKey, ObjectName, StateRef,
+        data::{Footer, FooterBatch, FooterPart},
+    },
+    turn::{CutOp, Purpose, Turn},
+    units::{Instant, Offset, PartitionId, SegmentSequence},
+};
+
+/// Offsets of a partition that are to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) partition: PartitionId,
+    pub(super) from: Offset,
+    pub(super) end: Offset,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    entry: IndexEntry,
+    leader_epoch: i32,
+}
+
+/// The batches of an object to come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Planned {
+    parts: Vec<(PartitionId, Vec<Wanted>)>,
+    bytes: u64,
+}
+
+/// A partition that has this much gets objects of its own.
+const OWN_OBJECT_BYTES: u64 = DATA_OBJECT_BYTES / 4;
+
+/// Distributes batches over objects: the many small partitions share some, a large one has its own. The objects of a partition come
+/// in offset order.
+pub(super) fn plan(state: &State, spans: &[Span]) -> VecDeque<Planned> {
+    let mut planned = VecDeque::new();
+    let mut shared = Planned::default();
+    for span in spans {
+        let Some(partition) = state.partition(span.partition) else { continue };
+        let batches = partition.batches.from_offset(span.from);
+        let wanted: Vec<Wanted> = batches
+            .take_while(|entry| entry.base_offset() < span.end)
+            .map(|entry| Wanted { entry: *entry, leader_epoch: partition.epoch_at(entry.base_offset()) })
+            .collect();
+        let bytes: u64 = wanted.iter().map(|wanted| u64::from(wanted.entry.len())).sum();
+        if wanted.is_empty() {
+            continue;
+        }
+        if bytes < OWN_OBJECT_BYTES {
+            if shared.bytes + bytes > DATA_OBJECT_BYTES {
+                planned.push_back(core::mem::take(&mut shared));
+            }
+            shared.bytes += bytes;
+            shared.parts.push((span.partition, wanted));
+            continue;
+        }
+        let mut own = Planned::default();
+        let mut part = Vec::new();
+        for wanted in wanted {
+            own.bytes += u64::from(wanted.entry.len());
+            part.push(wanted);
+            if own.bytes >= DATA_OBJECT_BYTES {
+                own.parts.push((span.partition, core::mem::take(&mut part)));
+                planned.push_back(core::mem::take(&mut own));
+            }
+        }
+        if !part.is_empty() {
+            own.parts.push((span.partition, part));
+            planned.push_back(own);
+        }
+    }
+    if !shared.parts.is_empty() {
+        planned.push_back(shared);
+    }
+    planned
+}
+
+/// What an object is, once the store has it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum What {
+    Data(DataRef),
+    State(StateRef),
+    Index(IndexRef),
+}
+
+/// An object that is complete.
+#[derive(Clone, Debug)]
+pub(super) struct Object {
+    pub(super) what: What,
+    pub(super) key: ObjectKey,
+    data: Vec<Bytes>,
+    attempts: u32,
+}
+
+impl Object {
+    pub(super) fn new(what: What, key: ObjectKey, data: Vec<Bytes>) -> Object {
+        Object { what, key, data, attempts: 0 }
+    }
+
+    /// The same bytes under another name.
+    pub(super) fn renamed(mut self, name: ObjectName) -> Object {
+        self.key = match &mut self.what {
+            What::Data(data) => {
+                data.object.name = name;
+                ObjectKey::Data(name)
+            }
+            What::State(state) => {
+                state.name = name;
+                ObjectKey::State(name)
+            }
+            What::Index(index) => {
+                index.name = name;
+                ObjectKey::Index(name)
+            }
+        };
+        self
+    }
+}
+
+/// Batches that come from the cache, or from the log.
+#[derive(Clone, Debug)]
+pub(super) struct Gather {
+    planned: Planned,
+    /// Header and records of each batch, in the order of the plan.
+    pieces: Vec<[Bytes; 2]>,
+    /// Which of them the replies of the disk are.
+    missing: Vec<Vec<usize>>,
+}
+
+#[derive(Clone, Debug)]
+enum Stage {
+    Gathering(Gather),
+    Writing(Object),
+    Pausing(Object, Instant),
+}
+
+/// An object on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Upload {
+    /// Its place among the objects of the cut.
+    pub(super) order: usize,
+    stage: Stage,
+}
+
+impl Upload {
+    /// Begins with what is in the cache. `None`: that is all, and the object is to be made of it with [`Gather::object`].
+    pub(super) fn gather(
+        id: u32,
+        order: usize,
+        planned: Planned,
+        cache: &Cache,
+        turn: &mut Turn<'_>,
+    ) -> Result<Upload, Gather> {
+        let mut pieces = Vec::new();
+        let mut missing: BTreeMap<SegmentSequence, Vec<(usize, Wanted)>> = BTreeMap::new();
+        for (partition, batches) in &planned.parts {
+            for wanted in batches {
+                let cached = cache.find(*partition, wanted.entry.base_offset());
+                if cached.is_none() {
+                    missing.entry(wanted.entry.segment()).or_default().push((pieces.len(), *wanted));
+                }
+                pieces.push(cached.map_or([Bytes::new(), Bytes::new()], |batch| {
+                    [batch.header.clone(), batch.records.clone()]
+                }));
+            }
+        }
+        let mut steps = Vec::new();
+        let mut places = Vec::new();
+        for (segment, mut wanted) in missing {
+            // In the order of the file, so that neighbours are read at once.
+            wanted.sort_by_key(|(_, wanted)| wanted.entry.at(wanted.leader_epoch).position);
+            let batches = wanted.iter().map(|(_, wanted)| wanted.entry.at(wanted.leader_epoch)).collect();
+            steps.push(DiskStep::ReadBatches { file: FileName::Segment(segment), batches });
+            places.push(wanted.into_iter().map(|(at, _)| at).collect());
+        }
+        let gather = Gather { planned, pieces, missing: places };
+        if steps.is_empty() {
+            return Err(gather);
+        }
+        turn.disk(Purpose::CutRead(id), DiskRequest { lane: Lane::Read, steps });
+        Ok(Upload { order, stage: Stage::Gathering(gather) })
+    }
+
+    /// What it gathers is there.
+    pub(super) fn gathered(self, replies: Vec<DiskReply>) -> Gather {
+        let Stage::Gathering(mut gather) = self.stage else {
+            unreachable!("an object is gathered before it is written")
+        };
+        for (places, reply) in core::mem::take(&mut gather.missing).into_iter().zip(replies) {
+            let DiskReply::Batches(batches) = reply else { unreachable!("only batches were asked for") };
+            for (at, batch) in places.into_iter().zip(batches) {
+                gather.pieces[at] = [batch, Bytes::new()];
+            }
+        }
+        gather
+    }
+
+    /// Writes an object that is complete.
+    pub(super) fn write(id: u32, order: usize, mut object: Object, turn: &mut Turn<'_>) -> Upload {
+        object.attempts += 1;
+        let request = ObjectRequest::Create { key: object.key, data: object.data.clone() };
+        turn.object(Purpose::Cut(CutOp::Upload(id)), request);
+        Upload { order, stage: Stage::Writing(object) }
+    }
+
+    /// It has been written, or was to be.
+    pub(super) fn object(self) -> Object {
+        match self.stage {
+            Stage::Writing(object) | Stage::Pausing(object, _) => object,
+            Stage::Gathering(_) => unreachable!("an object is gathered before it is written"),
+        }
+    }
+
+    /// Waits before the next attempt. Returns how many there were.
+    pub(super) fn pause(&mut self, turn: &mut Turn<'_>) -> u32 {
+        let Stage::Writing(object) = &self.stage else {
+            unreachable!("only what is being written can fail to be written")
+        };
+        let attempts = object.attempts;
+        let until = turn.now.mono.after(turn.backoff(attempts));
+        self.stage = Stage::Pausing(object.clone(), until);
+        attempts
+    }
+
+    /// When it is to be tried again.
+    pub(super) fn paused_until(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Pausing(_, until) => Some(*until),
+            Stage::Gathering(_) | Stage::Writing(_) => None,
+        }
+    }
+}
+
+impl Gather {
+    /// The object that the batches make.
+    pub(super) fn object(self, name: ObjectName, of: &Footer) -> Object {
+        let parts = self.planned.parts.iter().map(|(partition, batches)| FooterPart {
+            partition: *partition,
+            at: 0,
+            batches: batches
+                .iter()
+                .map(|wanted| FooterBatch::of(&wanted.entry, wanted.leader_epoch))
+                .collect(),
+        });
+        let footer = Footer { parts: parts.collect(), ..of.clone() };
+        let (front, end, reference) = footer.encode(name);
+        let mut data = vec![front];
+        data.extend(self.pieces.into_iter().flatten().filter(|piece| !piece.is_empty()));
+        data.push(end);
+        debug_assert_eq!(data.iter().map(|slice| slice.len() as u64).sum::<u64>(), reference.object.len);
+        Object::new(What::Data(reference), ObjectKey::Data(name), data)
+    }
+}
+
+/// Whether an entry of the log is one that a cut is for. The others tell the log of itself, and none of them makes a cut due.
+pub(in crate::broker) fn is_change(entry: &Entry) -> bool {
+    match entry {
+        Entry::Append(_)
+        | Entry::TopicCreated(_)
+        | Entry::TopicDeleted { .. }
+        | Entry::ProducerIdsReserved { .. }
+        | Entry::ProducersExpired { .. }
+        | Entry::PartitionsAdded { .. }
+        | Entry::ConfigsChanged { .. }
+        | Entry::RecordsDeleted { .. }
+        | Entry::Group(_) => true,
+        Entry::Started { .. }
+        | Entry::Trimmed { .. }
+        | Entry::LineageBegun { .. }
+        | Entry::CutStored { .. } => false,
+    }
+}

@@ -1,0 +1,176 @@
+//! A start with an empty data directory: what the object store holds, or the certainty that it holds nothing.
+//!
+//! The newest manifest, the state it names, the lists of data objects it names: each read and verified, or asked for again until the
+//! time to start is over. An error is never an absence: only a store that says that there is no manifest lets a start be the first.
+
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+
+use crate::{
+    broker::cuts::{index_request, read_index, read_manifest},
+    limits::CHECKPOINT_BYTES_MAX,
+    log::{
+        Refusal,
+        recovery::{Restoration, Restored},
+    },
+    marks::{Mark, mark},
+    planted::{Planted, planted},
+    port::{Notice, ObjectError, ObjectErrorKind, ObjectReply, ObjectRequest, ObjectResult},
+    state::{State, checkpoint},
+    store::{Index, Manifest, ObjectKey},
+    turn::{Purpose, RestoreOp, Timer, Turn},
+    units::Instant,
+};
+
+/// How it ended.
+#[derive(Clone, Debug)]
+pub(super) enum Ended {
+    /// The store is empty: a new cluster begins.
+    Nothing,
+    /// This is to be served.
+    Found(Box<Restoration>),
+    /// Neither could be made sure of.
+    Refused(Refusal),
+}
+
+/// The process.
+#[derive(Clone, Debug)]
+pub(super) struct Restore {
+    cluster_id: Option<String>,
+    wait: core::time::Duration,
+    by: Option<Instant>,
+    attempts: u32,
+    found: Option<Found>,
+}
+
+#[derive(Clone, Debug)]
+struct Found {
+    manifest: Manifest,
+    state: Option<State>,
+    indexes: Vec<Index>,
+}
+
+impl Restore {
+    pub(super) fn begin(
+        cluster_id: Option<String>,
+        wait: core::time::Duration,
+        turn: &mut Turn<'_>,
+    ) -> Restore {
+        mark(Mark::RestoreBegun);
+        turn.tell(Notice::info(String::from("the data directory is empty: asking the object store")));
+        let mut restore = Restore { cluster_id, wait, by: None, attempts: 0, found: None };
+        restore.ask(turn);
+        restore
+    }
+
+    /// All over again: what the newest manifest is may have changed.
+    pub(super) fn ask(&mut self, turn: &mut Turn<'_>) {
+        self.by.get_or_insert(turn.now.mono.after(self.wait));
+        self.attempts += 1;
+        self.found = None;
+        turn.object(Purpose::Restore(RestoreOp::Manifest), ObjectRequest::NewestManifest);
+    }
+
+    pub(super) fn completed(
+        &mut self,
+        op: RestoreOp,
+        result: ObjectResult,
+        turn: &mut Turn<'_>,
+    ) -> Option<Ended> {
+        let done = match (op, result) {
+            (RestoreOp::Manifest, Ok(ObjectReply::Manifest(None))) => {
+                mark(Mark::RestoreNothing);
+                return Some(Ended::Nothing);
+            }
+            (RestoreOp::Manifest, Ok(ObjectReply::Manifest(Some((number, bytes))))) => {
+                read_manifest(number, &bytes).map(|manifest| {
+                    self.found = Some(Found { manifest, state: None, indexes: Vec::new() });
+                })
+            }
+            (RestoreOp::State, Ok(ObjectReply::Bytes(bytes))) => self.read_state(&bytes),
+            (RestoreOp::Index, Ok(ObjectReply::Bytes(bytes))) => self.read_index(&bytes),
+            (_, Ok(_)) => unreachable!("each request has a reply of its kind"),
+            (_, Err(error)) if planted(Planted::RestoreErrorIsNothing) => {
+                drop(error);
+                return Some(Ended::Nothing);
+            }
+            (_, Err(error)) => Err(error),
+        };
+        if let Err(error) = done {
+            return self.failed(&error, turn);
+        }
+        self.go_on(turn)
+    }
+
+    fn go_on(&mut self, turn: &mut Turn<'_>) -> Option<Ended> {
+        let Some(found) = &self.found else { unreachable!("there is a manifest to go on with") };
+        if let Some(expected) = &self.cluster_id
+            && *expected != found.manifest.cluster_id
+        {
+            return Some(Ended::Refused(Refusal::Store(format!(
+                "the object store belongs to cluster {}, not {expected}. Check --cluster-id and where the store is",
+                found.manifest.cluster_id
+            ))));
+        }
+        if let (Some(state), None) = (&found.manifest.state, &found.state) {
+            let request =
+                ObjectRequest::Read { key: ObjectKey::State(state.name), bytes_max: CHECKPOINT_BYTES_MAX };
+            turn.object(Purpose::Restore(RestoreOp::State), request);
+            return None;
+        }
+        if let Some(request) = index_request(&found.manifest, found.indexes.len()) {
+            turn.object(Purpose::Restore(RestoreOp::Index), request);
+            return None;
+        }
+        let Found { manifest, state, indexes } = self.found.take()?;
+        Some(Ended::Found(Box::new(Restoration {
+            state: state.unwrap_or_default(),
+            from: Restored { manifest, indexes },
+        })))
+    }
+
+    fn read_state(&mut self, bytes: &bytes::Bytes) -> Result<(), ObjectError> {
+        let Some(Found { manifest, state, .. }) = &mut self.found else {
+            unreachable!("a state belongs to a manifest")
+        };
+        let told = manifest.state.as_ref().expect("it was asked for by its name");
+        let damaged = |detail: String| ObjectError {
+            kind: ObjectErrorKind::Damaged,
+            key: Some(ObjectKey::State(told.name)),
+            detail,
+        };
+        if bytes.len() as u64 != told.len || crc32c::crc32c(bytes) != told.crc {
+            return Err(damaged(String::from("it is not the one that the manifest refers to")));
+        }
+        match checkpoint::decode(bytes) {
+            Ok((read, lsn)) if lsn == manifest.cut => {
+                *state = Some(read);
+                Ok(())
+            }
+            Ok((_, lsn)) => Err(damaged(format!("it is the state at LSN {lsn}, not at {}", manifest.cut))),
+            Err(why) => Err(damaged(format!("{why:?}"))),
+        }
+    }
+
+    fn read_index(&mut self, bytes: &bytes::Bytes) -> Result<(), ObjectError> {
+        let Some(Found { manifest, indexes, .. }) = &mut self.found else {
+            unreachable!("an index belongs to a manifest")
+        };
+        indexes.push(read_index(&manifest.indexes[indexes.len()], bytes)?);
+        Ok(())
+    }
+
+    fn failed(&mut self, error: &ObjectError, turn: &mut Turn<'_>) -> Option<Ended> {
+        mark(Mark::RestoreFailed);
+        if self.by.is_some_and(|by| by <= turn.now.mono) {
+            return Some(Ended::Refused(Refusal::Store(format!(
+                "the data directory is empty, and what the object store holds could not be read within {:?}: {error}. An \
+                 error is not an empty store; nothing was begun",
+                self.wait
+            ))));
+        }
+        let wait = turn.backoff(self.attempts);
+        turn.tell(Notice::warn(format!("{error}; it is tried again")));
+        turn.at(turn.now.mono.after(wait), Timer::Restore);
+        None
+    }
+}

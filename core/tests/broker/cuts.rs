@@ -1,0 +1,347 @@
+//! Cuts and restores: what comes into the object store, what the log may then forget, and what an empty disk gets back.
+
+use std::time::Duration;
+
+use evenkeel_core::{
+    Broker, Config, Effect, Event,
+    config::StoreConfig,
+    log::Refusal,
+    port::{Fault, FileName, FoundOffset, perform},
+    store::{self, Manifest, ObjectKey},
+    units::{Instant, Lsn, Offset, SegmentSequence},
+};
+
+use crate::rig::{Memory, Rig, Shelf, batch, small};
+
+const INTERVAL: Duration = Duration::from_secs(60);
+
+fn stored() -> Config {
+    Config { store: Some(StoreConfig::default()), ..small() }
+}
+
+fn manifests(rig: &Rig) -> Vec<Manifest> {
+    rig.store.with(|objects| {
+        let manifests = objects.iter().filter(|(key, _)| matches!(key, ObjectKey::Manifest(_)));
+        manifests.map(|(_, bytes)| Manifest::decode(bytes).expect("whole")).collect()
+    })
+}
+
+fn newest(rig: &Rig) -> Manifest {
+    manifests(rig).pop().expect("there is one")
+}
+
+/// Starts with an empty disk.
+fn lose_disk(rig: Rig) -> Rig {
+    Rig::with_store(Memory::default(), rig.store, rig.config)
+}
+
+fn fill(rig: &mut Rig, batches: usize) {
+    for at in 0..batches {
+        assert_eq!(rig.produce("t", 0, batch(10, 1000, at as u8, 1_000 + at as i64)).0, 0);
+    }
+}
+
+#[test]
+fn the_first_start_takes_the_epoch_and_a_change_is_in_the_store_after_the_interval() {
+    let mut rig = Rig::new(stored());
+    assert!(rig.serving);
+    let first = newest(&rig);
+    assert_eq!((first.number, first.cut, first.state), (1, Lsn(0), None));
+    rig.create("t", 2, &[]);
+    fill(&mut rig, 3);
+    rig.pass(INTERVAL - Duration::from_millis(100));
+    assert_eq!(newest(&rig), first);
+    rig.pass(Duration::from_millis(200));
+    let second = newest(&rig);
+    assert_eq!(second.number, 2);
+    assert_eq!(second.tail.len(), 1);
+    let part = second.tail[0].parts[0];
+    assert_eq!((part.first, part.end), (Offset(0), Offset(30)));
+    let requests = *rig.store.requests.lock().expect("not poisoned");
+    rig.pass(INTERVAL * 60);
+    assert_eq!(*rig.store.requests.lock().expect("not poisoned"), requests, "an idle hour costs nothing");
+    assert_eq!(newest(&rig), second);
+}
+
+#[test]
+fn a_cut_of_a_thousand_small_partitions_is_a_handful_of_requests() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1000, &[]);
+    for partition in 0..1000 {
+        assert_eq!(rig.produce("t", partition, batch(1, 100, 7, 0)).0, 0);
+    }
+    let before = *rig.store.requests.lock().expect("not poisoned");
+    rig.pass(INTERVAL * 2);
+    let cost = *rig.store.requests.lock().expect("not poisoned") - before;
+    assert_eq!(rig.broker.recovery_point(rig.now.mono), Some(Duration::ZERO));
+    assert_eq!(newest(&rig).tail[0].parts.len(), 1000);
+    assert!(cost <= 8, "{cost} requests in two intervals");
+}
+
+#[test]
+fn an_empty_disk_gets_back_exactly_the_last_cut_and_no_offset_is_given_twice() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[("max.message.bytes", "15000")]);
+    fill(&mut rig, 3);
+    let id = rig.producer_id();
+    rig.pass(INTERVAL * 2);
+    let records = rig.read_all("t", 0);
+    fill(&mut rig, 2);
+    rig.create("lost", 1, &[]);
+    let cluster = rig.metadata("t").cluster_id;
+
+    let mut rig = lose_disk(rig);
+    assert!(rig.serving, "{:?}", rig.fault);
+    assert_eq!(rig.read_all("t", 0), records);
+    let after = rig.metadata("t");
+    assert_eq!(after.cluster_id, cluster);
+    assert_eq!(rig.metadata("other").topics.len(), 1);
+    let partition = rig.broker.state().and_then(|state| state.topic_named("t")).expect("there");
+    assert_eq!(partition.config.message_bytes_max, Some(15_000));
+    assert!(rig.broker.state().is_some_and(|state| state.topic_named("lost").is_none()));
+    assert!(rig.producer_id() > id + 1_000_000, "ids of the lost minute are not given out");
+    let (error, offset) = rig.produce("t", 0, batch(1, 10, 99, 5));
+    assert_eq!(error, 0);
+    assert!(offset >= 30 + (1 << 32), "offset {offset}");
+    let again = rig.read_all("t", 0);
+    assert_eq!(again[..3], records);
+    assert!(again[3].3 > records[2].3, "another leader epoch");
+    let report = |file: &FileName| matches!(file, FileName::LossReport(_));
+    assert!(rig.disk.names().iter().any(report));
+
+    // Before any further cut: the same cut again, behind what this life has given out.
+    let mut rig = lose_disk(rig);
+    assert_eq!(rig.read_all("t", 0), records);
+    assert!(rig.produce("t", 0, batch(1, 10, 98, 5)).1 >= offset + (1 << 32));
+}
+
+#[test]
+fn what_is_stored_leaves_the_log_and_is_read_from_the_store() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[]);
+    fill(&mut rig, 40);
+    let records = rig.read_all("t", 0);
+    rig.pass(INTERVAL * 2);
+    fill(&mut rig, 40);
+    rig.pass(INTERVAL * 2);
+    fill(&mut rig, 4);
+    let oldest = |rig: &Rig| {
+        rig.disk.names().iter().find(|file| matches!(file, FileName::Segment(_))).copied().expect("a log")
+    };
+    assert!(oldest(&rig) > FileName::Segment(SegmentSequence(3)), "{:?}", oldest(&rig));
+    let all = rig.read_all("t", 0);
+    assert_eq!((all.len(), &all[..40]), (84, &records[..]));
+    // By time: in the store, and in the log.
+    for (asked, base) in [(1_000, 0), (1_017, 170), (-3, 390)] {
+        match rig.list_offset("t", 0, asked) {
+            FoundOffset::Within { batch, timestamp, leader_epoch, .. } => {
+                let found = i64::from_be_bytes(batch[0][..8].try_into().expect("a batch"));
+                assert_eq!((found, leader_epoch), (base, all[0].3), "{asked}: {timestamp:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    // The same after a crash, with a checkpoint and a log that begins late.
+    let mut rig = rig.crash();
+    assert!(rig.serving, "{:?}", rig.fault);
+    assert_eq!(rig.read_all("t", 0), all);
+    // And without the store what only it has is an error, not a gap.
+    rig.store.set_down(true);
+    let answer = rig.fetch("t", 0, 0);
+    assert_eq!(answer.topics[0].partitions[0].error_code, 56);
+    assert_eq!(answer.topics[0].partitions[0].records.len(), 0);
+    let tail = rig.fetch("t", 0, 830);
+    assert_eq!(tail.topics[0].partitions[0].error_code, 0);
+    rig.store.set_down(false);
+    assert_eq!(rig.read_all("t", 0), all);
+}
+
+#[test]
+fn an_empty_disk_and_a_store_without_an_answer_is_no_start() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[]);
+    rig.pass(INTERVAL * 2);
+    let shelf = rig.store.clone();
+    shelf.set_down(true);
+    let mut rig = Rig::with_store(Memory::default(), shelf, stored());
+    rig.pass(Duration::from_secs(5));
+    assert!(!rig.serving && rig.fault.is_none());
+    rig.pass(Duration::from_secs(30));
+    assert!(matches!(rig.fault, Some(Fault::Refused(Refusal::Store(_)))), "{:?}", rig.fault);
+    assert!(rig.disk.names().is_empty(), "nothing was begun");
+    rig.store.set_down(false);
+    let rig = lose_disk(rig);
+    assert!(rig.broker.state().is_some_and(|state| state.topic_named("t").is_some()));
+}
+
+#[test]
+fn a_log_serves_without_the_store_and_stores_when_it_is_back() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[]);
+    rig.store.set_down(true);
+    let mut rig = rig.crash();
+    assert!(!rig.serving, "it waits for the store at first");
+    rig.pass(Duration::from_secs(11));
+    assert!(rig.serving);
+    fill(&mut rig, 3);
+    rig.pass(INTERVAL * 10);
+    let at_risk = rig.broker.recovery_point(rig.now.mono).expect("with a store");
+    assert!(at_risk >= INTERVAL * 10, "{at_risk:?}");
+    assert_eq!(newest(&rig).cut, Lsn(0));
+    rig.store.set_down(false);
+    rig.pass(INTERVAL);
+    assert_eq!(newest(&rig).tail.len(), 1);
+    assert_eq!(rig.broker.recovery_point(rig.now.mono), Some(Duration::ZERO));
+    let rig = lose_disk(rig);
+    assert!(rig.broker.state().is_some_and(|state| state.topic_named("t").is_some()));
+}
+
+#[test]
+fn writes_are_refused_while_a_change_is_too_old_and_taken_again_afterwards() {
+    let store = StoreConfig { unflushed_age_max: Some(INTERVAL * 2), ..StoreConfig::default() };
+    let mut rig = Rig::new(Config { store: Some(store), ..small() });
+    rig.create("t", 1, &[]);
+    fill(&mut rig, 1);
+    rig.store.set_down(true);
+    rig.pass(INTERVAL * 2 - Duration::from_secs(1));
+    assert_eq!(rig.produce("t", 0, batch(1, 10, 1, 5)).0, 0);
+    rig.pass(Duration::from_secs(2));
+    assert_eq!(rig.produce("t", 0, batch(1, 10, 1, 5)).0, 56, "KAFKA_STORAGE_ERROR");
+    rig.store.set_down(false);
+    rig.pass(INTERVAL);
+    assert_eq!(rig.produce("t", 0, batch(1, 10, 1, 5)).0, 0);
+}
+
+#[test]
+fn a_stop_stores_everything_and_says_so_if_it_could_not() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[]);
+    fill(&mut rig, 3);
+    let rig = rig.stop();
+    assert!(!rig.unstored);
+    let mut rig = lose_disk(rig);
+    assert_eq!(rig.read_all("t", 0).len(), 3);
+
+    fill(&mut rig, 2);
+    rig.store.set_down(true);
+    rig.feed(vec![Event::Stop]);
+    rig.pass(Duration::from_secs(29));
+    assert!(!rig.stopped);
+    rig.pass(Duration::from_secs(2));
+    assert!(rig.stopped && rig.unstored);
+    assert!(rig.notices.iter().any(|line| line.contains("not in the object store")), "{:?}", rig.notices);
+    rig.store.set_down(false);
+    let mut rig = rig.crash();
+    assert_eq!(rig.read_all("t", 0).len(), 5, "it is in the log");
+}
+
+#[test]
+fn a_manifest_that_came_through_unheard_is_found_to_be_ours() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[]);
+    fill(&mut rig, 3);
+    // The state, the data and the manifest.
+    *rig.store.silent.lock().expect("not poisoned") = 3;
+    rig.pass(INTERVAL * 2);
+    assert!(rig.fault.is_none(), "{:?}", rig.fault);
+    assert_eq!(newest(&rig).cut, rig.broker.durable().map(|durable| Lsn(durable.0 - 1)).expect("serving"));
+    // The claim of a start.
+    *rig.store.silent.lock().expect("not poisoned") = 1;
+    let mut rig = rig.crash();
+    rig.pass(Duration::from_secs(5));
+    assert!(rig.serving && rig.fault.is_none(), "{:?}", rig.fault);
+}
+
+#[test]
+fn whoever_was_replaced_is_deposed_and_stays_so() {
+    let mut old = Rig::new(stored());
+    old.create("t", 1, &[]);
+    fill(&mut old, 1);
+    old.pass(INTERVAL * 2);
+    let new = Rig::with_store(Memory::default(), old.store.clone(), stored());
+    assert!(new.serving);
+    let (disk, shelf) = (old.disk.clone(), new.store.clone());
+    // It still runs, and finds the number taken.
+    old.store = new.store;
+    fill(&mut old, 1);
+    let before = newest(&old);
+    old.pass(INTERVAL * 2);
+    assert!(matches!(old.fault, Some(Fault::Deposed(_))), "{:?}", old.fault);
+    assert_eq!(newest(&old), before);
+    // It starts again, more often than the other one has: each start takes a later epoch of its own.
+    let mut again = Rig::with_store(disk, shelf, stored());
+    for _ in 0..4 {
+        assert!(matches!(again.fault, Some(Fault::Deposed(_))), "{:?}", again.fault);
+        assert!(!again.serving);
+        again = again.crash();
+    }
+    assert_eq!(newest(&again), before);
+}
+
+#[test]
+fn a_restore_that_is_cut_off_anywhere_is_done_again() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[]);
+    fill(&mut rig, 3);
+    rig.pass(INTERVAL * 2);
+    let records = rig.read_all("t", 0);
+    let mut whole = false;
+    for life in 0.. {
+        let (disk, shelf) = (Memory::default(), rig.store.clone());
+        let mut effects = Vec::new();
+        let mut broker = Broker::boot(stored(), 5, &mut effects);
+        let (mut steps, mut now) = (0, rig.now);
+        'life: loop {
+            let mut events = Vec::new();
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Disk(op, request) => {
+                        let mut replies = Vec::new();
+                        for step in &request.steps {
+                            if steps == life {
+                                break 'life;
+                            }
+                            steps += 1;
+                            replies
+                                .extend(perform(&disk, std::slice::from_ref(step)).expect("it never fails"));
+                        }
+                        events.push(Event::Disk(op, Ok(replies)));
+                    }
+                    Effect::Object(op, request) => {
+                        events.push(Event::Object(op, store::perform(&shelf, &request)));
+                    }
+                    Effect::Serve => {
+                        whole = true;
+                        break 'life;
+                    }
+                    _ => {}
+                }
+            }
+            now.mono = Instant(now.mono.0 + 10);
+            broker.turn(now, &mut events, &mut effects);
+        }
+        if whole {
+            assert!(life > 15, "a restore has more steps");
+            return;
+        }
+        let mut rig = Rig::with_store(disk, shelf, stored());
+        assert!(rig.serving, "cut off after {steps} steps: {:?}", rig.fault);
+        assert_eq!(rig.read_all("t", 0), records, "cut off after {steps} steps");
+    }
+    unreachable!("some life is long enough");
+}
+
+#[test]
+fn a_directory_whose_records_are_in_a_store_does_not_start_without_it_nor_with_another() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[]);
+    rig.pass(INTERVAL * 2);
+    let without = Rig::on(rig.disk.clone(), small());
+    assert!(matches!(without.fault, Some(Fault::Refused(Refusal::Store(_)))), "{:?}", without.fault);
+    let empty = Rig::with_store(rig.disk.clone(), Shelf::default(), stored());
+    assert!(matches!(empty.fault, Some(Fault::Deposed(_))), "{:?}", empty.fault);
+    let other = Rig::new(Config { cluster_id: Some(String::from("other")), ..stored() });
+    let foreign = Rig::with_store(rig.disk.clone(), other.store, stored());
+    assert!(matches!(foreign.fault, Some(Fault::Deposed(_))), "{:?}", foreign.fault);
+    assert!(!foreign.serving && !empty.serving);
+}

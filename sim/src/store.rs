@@ -1,0 +1,103 @@
+//! An object store in memory: strongly consistent, and it never loses an object. What fails is the way there and back, which is the
+//! world's to decide (`world/courier.rs`).
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard},
+};
+
+use bytes::Bytes;
+use evenkeel_core::{
+    port::{ObjectEntry, ObjectError, ObjectErrorKind, ObjectKind, ObjectStore},
+    store::{Manifest, ObjectKey},
+};
+
+/// The store. A clone is a store of its own, cheap as long as the objects are shared.
+#[derive(Debug, Default)]
+pub struct SimStore {
+    objects: Mutex<BTreeMap<ObjectKey, Bytes>>,
+}
+
+impl Clone for SimStore {
+    fn clone(&self) -> SimStore {
+        SimStore { objects: Mutex::new(self.objects().clone()) }
+    }
+}
+
+impl SimStore {
+    fn objects(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Bytes>> {
+        self.objects.lock().expect("nothing panics with the store in hand")
+    }
+
+    /// The newest manifest.
+    #[must_use]
+    pub fn newest_manifest(&self) -> Option<Manifest> {
+        let objects = self.objects();
+        let newest = objects.iter().rev().find(|(key, _)| matches!(key, ObjectKey::Manifest(_)));
+        newest.map(|(_, bytes)| Manifest::decode(bytes).expect("a store keeps what it was given"))
+    }
+
+    /// The bytes of an object.
+    #[must_use]
+    pub fn object(&self, key: ObjectKey) -> Option<Bytes> {
+        self.objects().get(&key).cloned()
+    }
+
+    /// Number of objects.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.objects().len()
+    }
+
+    /// Whether nothing was ever written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.objects().is_empty()
+    }
+}
+
+fn error(kind: ObjectErrorKind, key: ObjectKey, detail: &str) -> ObjectError {
+    ObjectError { kind, key: Some(key), detail: detail.to_string() }
+}
+
+impl ObjectStore for SimStore {
+    fn create(&self, key: ObjectKey, data: &[Bytes]) -> Result<(), ObjectError> {
+        let mut objects = self.objects();
+        if objects.contains_key(&key) {
+            return Err(error(ObjectErrorKind::Exists, key, "412 Precondition Failed"));
+        }
+        objects.insert(key, Bytes::from(data.concat()));
+        Ok(())
+    }
+
+    fn read_at(&self, key: ObjectKey, from: u64, len: u64) -> Result<Bytes, ObjectError> {
+        let bytes = self.read(key, u64::MAX)?;
+        let end = bytes.len();
+        let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(end);
+        Ok(bytes.slice(at(from)..at(from.saturating_add(len))))
+    }
+
+    fn read(&self, key: ObjectKey, bytes_max: u64) -> Result<Bytes, ObjectError> {
+        match self.object(key) {
+            None => Err(error(ObjectErrorKind::NotFound, key, "404 Not Found")),
+            Some(bytes) if bytes.len() as u64 > bytes_max => {
+                Err(error(ObjectErrorKind::Damaged, key, "larger than it can be"))
+            }
+            Some(bytes) => Ok(bytes),
+        }
+    }
+
+    fn list(&self, kind: ObjectKind, after: Option<ObjectKey>) -> Result<Vec<ObjectEntry>, ObjectError> {
+        let folder = format!("{}/", kind.folder());
+        let objects = self.objects();
+        let wanted = objects.iter().filter(|(key, _)| {
+            key.to_string().starts_with(&folder) && after.is_none_or(|after| **key > after)
+        });
+        Ok(wanted.map(|(key, bytes)| ObjectEntry { key: *key, len: bytes.len() as u64 }).collect())
+    }
+
+    fn remove(&self, key: ObjectKey) -> Result<(), ObjectError> {
+        self.objects().remove(&key);
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! The way to the object store and back. A request is on its way, done, and answered, and each of these can go wrong on its own:
+//! it never arrives, or it is done and nobody hears of it, or it is done long after it was given up.
+
+use evenkeel_core::{
+    port::{Event, ObjectError, ObjectErrorKind, ObjectRequest, ObjectResult},
+    store::{ObjectKey, perform},
+    units::OpId,
+};
+
+use crate::{
+    trace::{Kind, Lane, Scene},
+    world::{Happening, World},
+};
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is done and answered.
+    Done,
+    /// It never arrives.
+    Lost,
+    /// It is done, and the answer is lost.
+    Unheard,
+    /// It is given up, and done later.
+    Late,
+    /// It is refused: the credentials are being changed.
+    Denied,
+}
+
+/// A request on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    op: OpId,
+    incarnation: u64,
+    request: ObjectRequest,
+    fate: Fate,
+    result: Option<ObjectResult>,
+}
+
+impl World {
+    pub(super) fn call(&mut self, op: OpId, request: ObjectRequest) {
+        self.note_cut(&request);
+        let number = self.next_call;
+        self.next_call += 1;
+        let fate = self.fate();
+        let typical = self.shape.store_micros;
+        let there = self.courier.between(typical / 2, typical * 2).max(1);
+        let back = self.courier.between(1, typical.max(2));
+        let (done, answered) = match fate {
+            Fate::Late => (there + self.courier.magnitude(1_000, 5_000_000), there),
+            Fate::Done | Fate::Lost | Fate::Unheard | Fate::Denied => (there, there + back),
+        };
+        if fate != Fate::Done {
+            self.mark("store fails");
+        }
+        let what = brief(&request);
+        self.tell(&[40, op.0, fate as u64], || {
+            let text = format!("{what}: {fate:?}, done after {done} us, answered after {answered} us");
+            Scene { failed: fate != Fate::Done, ..Scene::new(Lane::Disk, Kind::Machine, text) }
+        });
+        let incarnation = self.node.incarnation;
+        self.calls.insert(number, Call { op, incarnation, request, fate, result: None });
+        if matches!(fate, Fate::Done | Fate::Unheard | Fate::Late) {
+            self.after(done, Happening::CallDone(number));
+        }
+        self.after(answered, Happening::CallAnswered(number));
+    }
+
+    fn fate(&mut self) -> Fate {
+        if self.winding_down {
+            return Fate::Done;
+        }
+        if self.store_down {
+            return if self.courier.chance(100) { Fate::Denied } else { Fate::Lost };
+        }
+        if !self.courier.chance(self.shape.store_faults) {
+            return Fate::Done;
+        }
+        match self.courier.below(3) {
+            0 => Fate::Lost,
+            1 => Fate::Unheard,
+            _ => Fate::Late,
+        }
+    }
+
+    /// The store does it, whether or not the process that asked is still there.
+    pub(super) fn call_done(&mut self, number: u64) {
+        let Some(call) = self.calls.get_mut(&number) else { return };
+        let result = perform(self.disk.store(), &call.request);
+        let (late, created) = (call.fate == Fate::Late, result.is_ok());
+        self.tell(&[41, number, u64::from(created)], || {
+            Scene::new(Lane::Disk, Kind::Machine, format!("the object store has done request {number}"))
+        });
+        if late {
+            if created {
+                self.mark("store did it late");
+            }
+            self.calls.remove(&number);
+        } else if let Some(call) = self.calls.get_mut(&number) {
+            call.result = Some(result);
+        }
+    }
+
+    pub(super) fn call_answered(&mut self, number: u64) {
+        let Some(call) = self.calls.get(&number) else { return };
+        let (op, current) = (call.op, call.incarnation == self.node.incarnation);
+        let result = match (call.fate, &call.result) {
+            (Fate::Done, Some(result)) => result.clone(),
+            (Fate::Done | Fate::Lost | Fate::Unheard | Fate::Late, _) => {
+                Err(failed(&call.request, ObjectErrorKind::Unknown, "no answer in time"))
+            }
+            (Fate::Denied, _) => Err(failed(&call.request, ObjectErrorKind::Denied, "403 Forbidden")),
+        };
+        if call.fate != Fate::Late {
+            self.calls.remove(&number);
+        } else if let Some(call) = self.calls.get_mut(&number) {
+            // What is done later is nobody's any more.
+            call.incarnation = u64::MAX;
+        }
+        if current {
+            self.enqueue(Event::Object(op, result));
+        }
+    }
+
+    pub(super) fn store_goes(&mut self, down: bool) {
+        if self.winding_down {
+            return;
+        }
+        self.mark("store away or back");
+        self.tell(&[42, u64::from(down)], || {
+            let text = if down { "the object store is away" } else { "the object store is back" };
+            Scene { failed: down, ..Scene::new(Lane::Disk, Kind::Machine, text) }
+        });
+        self.store_down = down;
+        let micros = self.courier.magnitude(10_000, 5_000_000);
+        self.after(micros, Happening::StoreDown(!down));
+    }
+
+    /// Requests under way, for a copy of the broker to go on with: with their result, if they are done.
+    pub(super) fn calls_underway(&self) -> Vec<(OpId, ObjectRequest, Option<ObjectResult>)> {
+        let ours = self.calls.values().filter(|call| call.incarnation == self.node.incarnation);
+        ours.map(|call| (call.op, call.request.clone(), call.result.clone())).collect()
+    }
+}
+
+fn key_of(request: &ObjectRequest) -> Option<ObjectKey> {
+    match request {
+        ObjectRequest::NewestManifest => None,
+        ObjectRequest::Read { key, .. } | ObjectRequest::Create { key, .. } => Some(*key),
+        ObjectRequest::ReadBatches(read) => Some(ObjectKey::Data(read.object.name)),
+    }
+}
+
+fn failed(request: &ObjectRequest, kind: ObjectErrorKind, detail: &str) -> ObjectError {
+    ObjectError { kind, key: key_of(request), detail: detail.to_string() }
+}
+
+fn brief(request: &ObjectRequest) -> String {
+    match request {
+        ObjectRequest::NewestManifest => String::from("asks for the newest manifest"),
+        ObjectRequest::Read { key, .. } => format!("reads {key}"),
+        ObjectRequest::Create { key, .. } => format!("creates {key}"),
+        ObjectRequest::ReadBatches(read) => {
+            format!("reads partition {} from {} in {}", read.partition, read.from, read.object.name)
+        }
+    }
+}
+
+/// What a copy of the broker is to be told of a request that was under way.
+pub(crate) fn come_true(
+    store: &dyn evenkeel_core::port::ObjectStore,
+    (op, request, result): (OpId, ObjectRequest, Option<ObjectResult>),
+) -> Event {
+    Event::Object(op, result.unwrap_or_else(|| perform(store, &request)))
+}

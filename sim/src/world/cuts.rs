@@ -1,0 +1,186 @@
+//! What if the disk were lost now? The object store gives back the last cut: all that was promised when it was begun, nothing that was
+//! given out since is given out again, and what is missing is younger than the broker says.
+
+use evenkeel_core::{
+    port::{Fault, ObjectRequest},
+    store::{Manifest, ObjectKey, ObjectName},
+    units::Instant,
+};
+
+use crate::{
+    disk::SimDisk,
+    invariant,
+    ledger::Ledger,
+    probe::{Ended, Probe},
+    reading::Reading,
+    violation::{Verdict, broken},
+    world::{World, loss},
+};
+
+/// What was promised when a cut was begun.
+#[derive(Clone, Debug)]
+pub(super) struct CutLedger {
+    ledger: Ledger,
+    upto: u64,
+}
+
+impl World {
+    /// After each turn: has a cut begun?
+    pub(super) fn watch_cuts(&mut self) {
+        let begun = self.node.broker().and_then(|broker| broker.cutting());
+        if let Some(upto) = begun
+            && self.cut_begun.as_ref().is_none_or(|known| known.upto != upto.0)
+        {
+            self.cut_begun = Some(CutLedger { ledger: self.ledger.clone(), upto: upto.0 });
+        }
+        if begun.is_none() {
+            self.cut_begun = None;
+        }
+    }
+
+    /// The state of a cut is about to be written: by its name manifests will refer to that cut.
+    pub(super) fn note_cut(&mut self, request: &ObjectRequest) {
+        if let ObjectRequest::Create { key: ObjectKey::State(name), .. } = request
+            && let Some(begun) = &self.cut_begun
+        {
+            self.cuts.insert(*name, begun.clone());
+        }
+    }
+
+    /// Now and then, while there is a store.
+    pub(super) fn lose_the_disk_perhaps(&mut self, often: u64) -> Verdict {
+        if !self.shape.stored || !self.oracle.chance(often) {
+            return Ok(());
+        }
+        self.mark("disk lost");
+        self.check_disk_loss().map_err(|violation| violation.when("if the disk were lost now: "))
+    }
+
+    fn check_disk_loss(&mut self) -> Verdict {
+        let store = self.disk.store().clone();
+        let Some(newest) = store.newest_manifest() else { return Ok(()) };
+        let empty = SimDisk::beside(store);
+        self.exhibit("what if the disk were lost now?");
+        let probe = Probe::boot(&self.shape.config, self.oracle.bits(), empty.clone());
+        check_served(&probe)?;
+        let reading = probe.clone().read_all()?;
+        let cut = self.ledger_of(newest.state.map(|state| state.name));
+        check_cut(&cut, &reading, &newest)?;
+        self.check_nothing_twice(&reading, &probe)?;
+        self.check_recovery_point(&reading)?;
+        self.check_restored_disk(&probe, &reading)?;
+        if self.oracle.chance(300) {
+            self.check_zombie(&probe)?;
+        }
+        self.satisfied();
+        Ok(())
+    }
+
+    fn ledger_of(&self, state: Option<ObjectName>) -> Ledger {
+        let cut = state.and_then(|name| self.cuts.get(&name));
+        cut.map_or_else(|| self.blank.clone(), |cut| cut.ledger.clone())
+    }
+
+    /// Offsets and producer ids that somebody knows are not given out again, whether or not what they stand for is there.
+    fn check_nothing_twice(&mut self, reading: &Reading, probe: &Probe) -> Verdict {
+        for key in reading.partitions.keys() {
+            loss::check_goes_on(&self.ledger, &mut probe.clone(), *key)?;
+        }
+        match reading.producer_id {
+            Some(id) if self.ledger.producer_ids.contains(&id) => {
+                broken("reissued-producer-id", format!("after a restore {id} is given out again"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// B1: whatever is missing is younger than the broker says it may be.
+    fn check_recovery_point(&mut self, reading: &Reading) -> Verdict {
+        let Some(at_risk) = self.node.broker().and_then(|broker| broker.recovery_point(Instant(self.now)))
+        else {
+            return Ok(());
+        };
+        let micros = u64::try_from(at_risk.as_micros()).unwrap_or(u64::MAX);
+        for (key, book) in &self.ledger.partitions {
+            let Some(found) = reading.partitions.get(key) else { continue };
+            let end = found.batches.last().map_or(0, |batch| batch.header.last_offset().0 + 1);
+            let oldest = book.since.range(end..).map(|(_, at)| *at).min();
+            if let Some(at) = oldest
+                && self.now.saturating_sub(at) > micros
+            {
+                return broken(
+                    "recovery-point-untrue",
+                    format!(
+                        "{key:?} would end at {end}; what follows was acknowledged {} us ago, and {micros} us are said to be at risk",
+                        self.now - at
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What was restored is a log like any other: it survives the power, and a second loss gives the same again.
+    fn check_restored_disk(&mut self, probe: &Probe, reading: &Reading) -> Verdict {
+        let left = probe.disk().durable_only();
+        let again = Probe::boot(&self.shape.config, self.oracle.bits(), left);
+        check_served(&again)?;
+        let found = again.clone().read_all()?;
+        if found.partitions.len() != reading.partitions.len() || again.canonical() != probe.canonical() {
+            return broken("state-differs", "a restore, and the next process knows something else");
+        }
+        let twice = SimDisk::beside(probe.disk().store().clone());
+        let twice = Probe::boot(&self.shape.config, self.oracle.bits(), twice);
+        check_served(&twice)?;
+        let second = twice.clone().read_all()?;
+        for (key, first) in &reading.partitions {
+            let same = second.partitions.get(key).is_some_and(|second| {
+                second.batches == first.batches && second.high_watermark > first.high_watermark
+            });
+            if !same {
+                return broken(
+                    "state-differs",
+                    format!("{key:?} is another after a second loss of the disk"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Another machine has taken over, and this process does not know it.
+    fn check_zombie(&mut self, restored: &Probe) -> Verdict {
+        let Some(mut zombie) = self.copy_of_live_beside(restored.disk().store().clone()) else {
+            return Ok(());
+        };
+        self.mark("taken over");
+        let before = restored.disk().store().newest_manifest();
+        zombie.change();
+        zombie.wait(100_000_000);
+        let unchanged = zombie.disk().store().newest_manifest() == before;
+        match zombie.ended() {
+            Some(Ended::Halted(Fault::Deposed(_))) if unchanged => Ok(()),
+            Some(Ended::Halted(Fault::LogWrite(_))) if unchanged => Ok(()),
+            other => broken(
+                "not-fenced",
+                format!("a process that was replaced goes on: {other:?}, manifest unchanged: {unchanged}"),
+            ),
+        }
+    }
+}
+
+fn check_served(probe: &Probe) -> Verdict {
+    match probe.ended() {
+        Some(ended) => broken("false-refusal", ended.words()),
+        None if probe.serves() => Ok(()),
+        None => broken("stuck", "a restore comes to no end"),
+    }
+}
+
+/// All that was promised when the cut was begun is there; offsets go on behind those that are reserved.
+fn check_cut(ledger: &Ledger, reading: &Reading, manifest: &Manifest) -> Verdict {
+    let mut unskipped = reading.clone();
+    for partition in unskipped.partitions.values_mut() {
+        partition.high_watermark -= manifest.reserved_offsets;
+    }
+    invariant::check_all(ledger, &unskipped)
+}
