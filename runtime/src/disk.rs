@@ -115,6 +115,37 @@ fn create_durably(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Sees to it that a directory has these folders, and that they are durable with all that is in them.
+///
+/// # Errors
+/// The directory is not there and not to be made, or something cannot be made or synced.
+pub(crate) fn keep_folders<'a>(
+    path: &Path,
+    create: bool,
+    names: impl IntoIterator<Item = &'a str>,
+) -> io::Result<()> {
+    if !create {
+        fs::metadata(path)?;
+    }
+    create_durably(path)?;
+    for name in names {
+        let folder = path.join(name);
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            Ok(()) | Err(_) => sync_folder(&folder)?,
+        }
+    }
+    sync_folder(path)
+}
+
+/// Makes what is in a folder durable: which files there are, and under which names.
+///
+/// # Errors
+/// It is not there, or cannot be opened or synced.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
 /// Takes the lock and writes our process id into it, for whoever finds it taken.
 fn lock(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;

@@ -2,15 +2,18 @@
 //!
 //! [`settings`]: what an operator may say. [`server`]: from a start to a stop. [`driver`]: the brain and who runs it.
 //! [`connection`]: one client. [`shards`]: the threads they live on. [`lanes`]: disk work on threads, or on simulated tasks. [`disk`]: real files.
+//! [`couriers`] and [`object`]: the same for the object store.
 //! [`cli`]: a client, for those who have no other.
 
 mod bug;
 pub mod cli;
 pub mod connection;
+pub mod couriers;
 pub mod disk;
 pub mod driver;
 pub mod frames;
 pub mod lanes;
+pub mod object;
 pub mod server;
 pub mod settings;
 pub mod shards;

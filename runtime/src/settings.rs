@@ -11,7 +11,7 @@ use bytesize::ByteSize;
 use clap::{ArgAction, Parser, Subcommand};
 use evenkeel_core::{Config, units::Lsn};
 
-use crate::{cli, server::Serving};
+use crate::{cli, object::StorePlace, server::Serving};
 
 /// A Kafka-compatible broker. An acknowledged write is on the disk.
 ///
@@ -142,6 +142,31 @@ pub struct Serve {
     #[arg(long, env = "EVENKEEL_OFFSETS_RETENTION", default_value = "7d", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub offsets_retention: Duration,
 
+    /// Object store: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, or file:///PATH for a directory that is
+    /// there. Credentials come from the environment, or from the machine; one prefix belongs to one cluster.
+    #[arg(long, env = "EVENKEEL_OBJECT_STORE", value_name = "URL", hide = true)]
+    pub object_store: Option<String>,
+
+    /// Bucket on S3, instead of --object-store.
+    #[arg(long, env = "EVENKEEL_S3_BUCKET", value_name = "NAME", hide = true)]
+    pub s3_bucket: Option<String>,
+
+    /// Server that speaks S3: https://HOST[:PORT], or http:// for one without TLS. Default: AWS_ENDPOINT_URL, or AWS.
+    #[arg(long, env = "EVENKEEL_S3_ENDPOINT", value_name = "URL", hide = true)]
+    pub s3_endpoint: Option<String>,
+
+    /// Region of the bucket. Default: AWS_REGION, or us-east-1.
+    #[arg(long, env = "EVENKEEL_S3_REGION", value_name = "REGION", hide = true)]
+    pub s3_region: Option<String>,
+
+    /// What every key in the bucket begins with.
+    #[arg(long, env = "EVENKEEL_S3_PREFIX", value_name = "PREFIX", hide = true)]
+    pub s3_prefix: Option<String>,
+
+    /// Bring what was written to the object store after so long, 1s to 24h. This much is lost with the disk at most.
+    #[arg(long, env = "EVENKEEL_S3_FLUSH_INTERVAL", default_value = "60s", value_name = "TIME", value_parser = flush_interval, hide = true)]
+    pub s3_flush_interval: Duration,
+
     /// Least important lines to print: off, error, warn, info, debug, trace.
     #[arg(long, env = "EVENKEEL_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     pub log_level: tracing_subscriber::filter::LevelFilter,
@@ -195,6 +220,18 @@ fn listen(text: &str) -> Result<HostPort, String> {
     Ok(HostPort { host: host.to_string(), port })
 }
 
+/// The bounds of `--s3-flush-interval`.
+const FLUSH_INTERVAL_MIN: Duration = Duration::from_secs(1);
+const FLUSH_INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn flush_interval(text: &str) -> Result<Duration, String> {
+    let interval = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if !(FLUSH_INTERVAL_MIN..=FLUSH_INTERVAL_MAX).contains(&interval) {
+        return Err(String::from("1s to 24h"));
+    }
+    Ok(interval)
+}
+
 fn bounded(name: &str, size: ByteSize) -> Result<u32, String> {
     u32::try_from(size.as_u64()).map_err(|_| format!("{name} {size} is too large"))
 }
@@ -240,6 +277,38 @@ impl Serve {
             data_directory: absolute(&self.data_dir),
         };
         config.check().map(|()| config)
+    }
+
+    /// The object store, or `None` if none is named.
+    ///
+    /// # Errors
+    /// A sentence that names the setting and what is wrong with it.
+    pub fn store(&self) -> Result<Option<StorePlace>, String> {
+        let parts = [
+            ("--s3-endpoint", &self.s3_endpoint),
+            ("--s3-region", &self.s3_region),
+            ("--s3-prefix", &self.s3_prefix),
+        ];
+        match (&self.object_store, &self.s3_bucket) {
+            (Some(_), Some(_)) => {
+                Err(String::from("--object-store and --s3-bucket both name a store: one of them is enough"))
+            }
+            (None, Some(bucket)) => {
+                let prefix = self.s3_prefix.as_deref().unwrap_or("");
+                StorePlace::s3(bucket, prefix, self.s3_endpoint.as_deref(), self.s3_region.as_deref())
+                    .map(Some)
+                    .map_err(|error| format!("object store on S3: {error}"))
+            }
+            (url, None) => {
+                if let Some((flag, _)) = parts.iter().find(|(_, given)| given.is_some()) {
+                    return Err(format!(
+                        "{flag} is for the bucket that --s3-bucket names, and it names none"
+                    ));
+                }
+                let place = url.as_deref().map(StorePlace::parse).transpose();
+                place.map_err(|error| format!("--object-store: {error}"))
+            }
+        }
     }
 
     /// The server's settings.

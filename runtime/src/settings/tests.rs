@@ -5,7 +5,7 @@ use clap::CommandFactory;
 use super::*;
 
 /// Another value than the default, for every flag that has one; and how to see that it took effect.
-const OTHER: [(&str, &str, &str); 23] = [
+const OTHER: [(&str, &str, &str); 29] = [
     ("EVENKEEL_LISTEN", "127.0.0.1:1234", "host: \"127.0.0.1\", port: 1234"),
     ("EVENKEEL_ADVERTISED_ADDR", "there:77", "host: \"there\", port: 77"),
     ("EVENKEEL_DATA_DIR", "elsewhere", "data_dir: \"elsewhere\""),
@@ -27,6 +27,12 @@ const OTHER: [(&str, &str, &str); 23] = [
     ("EVENKEEL_GROUP_SESSION_TIMEOUT_MAX", "9s", "group_session_timeout_max: 9s"),
     ("EVENKEEL_GROUP_MEMBERS_MAX", "11", "group_members_max: 11"),
     ("EVENKEEL_OFFSETS_RETENTION", "12s", "offsets_retention: 12s"),
+    ("EVENKEEL_OBJECT_STORE", "gs://there", "object_store: Some(\"gs://there\")"),
+    ("EVENKEEL_S3_BUCKET", "pail", "s3_bucket: Some(\"pail\")"),
+    ("EVENKEEL_S3_ENDPOINT", "http://s3:9", "s3_endpoint: Some(\"http://s3:9\")"),
+    ("EVENKEEL_S3_REGION", "far", "s3_region: Some(\"far\")"),
+    ("EVENKEEL_S3_PREFIX", "at/first", "s3_prefix: Some(\"at/first\")"),
+    ("EVENKEEL_S3_FLUSH_INTERVAL", "13s", "s3_flush_interval: 13s"),
     ("EVENKEEL_LOG_LEVEL", "trace", "log_level: LevelFilter::TRACE"),
     ("EVENKEEL_ACCEPT_LOSS_FROM_LSN", "9", "accept_loss_from_lsn: Some(9)"),
 ];
@@ -76,17 +82,20 @@ fn print_settings() {
     eprintln!("{:?}", parsed.command);
 }
 
-fn serve(arguments: &[&str]) -> Result<Config, String> {
+fn settings(arguments: &[&str]) -> Result<Serve, String> {
     let all = ["evenkeel", "serve"].iter().chain(arguments);
     let parsed = CommandLine::try_parse_from(all).map_err(|error| error.to_string())?;
     match parsed.command {
-        Some(Command::Serve(serve)) => {
-            // What binding would give; a name stands for the loopback address.
-            let ip = serve.listen.host.parse().unwrap_or(IpAddr::from([127, 0, 0, 1]));
-            serve.config(SocketAddr::new(ip, serve.listen.port))
-        }
+        Some(Command::Serve(serve)) => Ok(*serve),
         Some(Command::Topic(_) | Command::Group(_) | Command::Config(_)) | None => panic!("serve was said"),
     }
+}
+
+fn serve(arguments: &[&str]) -> Result<Config, String> {
+    let serve = settings(arguments)?;
+    // What binding would give; a name stands for the loopback address.
+    let ip = serve.listen.host.parse().unwrap_or(IpAddr::from([127, 0, 0, 1]));
+    serve.config(SocketAddr::new(ip, serve.listen.port))
 }
 
 #[test]
@@ -111,8 +120,41 @@ fn what_is_out_of_bounds_is_refused_in_words() {
         (vec!["--advertised-addr", "host"], "a host and a port"),
         (vec!["--idle-timeout", "fast"], "invalid value"),
         (vec!["--cluster-id", "a b"], "printable"),
+        (vec!["--s3-flush-interval", "999ms"], "1s to 24h"),
+        (vec!["--s3-flush-interval", "25h"], "1s to 24h"),
     ] {
         let error = serve(&arguments).expect_err("out of bounds");
+        assert!(error.contains(words), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_store_is_named_in_one_way() {
+    let s3 = |prefix: &str, endpoint: Option<&str>, region: Option<&str>| {
+        StorePlace::s3("b", prefix, endpoint, region).expect("sound").into()
+    };
+    for (arguments, place) in [
+        (vec![], None),
+        (vec!["--object-store", "s3://b/p"], s3("p", None, None)),
+        (vec!["--s3-bucket", "b"], s3("", None, None)),
+        (
+            vec!["--s3-bucket", "b", "--s3-prefix", "p/", "--s3-endpoint", "http://h:9", "--s3-region", "r"],
+            s3("p", Some("http://h:9"), Some("r")),
+        ),
+        (vec!["--object-store", "memory://"], Some(StorePlace::Memory)),
+    ] {
+        assert_eq!(settings(&arguments).expect("parses").store(), Ok(place), "{arguments:?}");
+    }
+    for (arguments, words) in [
+        (vec!["--object-store", "s3://b", "--s3-bucket", "b"], "one of them is enough"),
+        (vec!["--object-store", "s3://b", "--s3-region", "r"], "--s3-region is for the bucket"),
+        (vec!["--s3-endpoint", "http://h"], "--s3-endpoint is for the bucket"),
+        (vec!["--s3-prefix", "p"], "--s3-prefix is for the bucket"),
+        (vec!["--object-store", "nowhere"], "--object-store: a URL is needed"),
+        (vec!["--s3-bucket", "b/p"], "not the name of a bucket"),
+        (vec!["--s3-bucket", "b", "--s3-endpoint", "h:9"], "not an endpoint"),
+    ] {
+        let error = settings(&arguments).expect("parses").store().expect_err("no store");
         assert!(error.contains(words), "{arguments:?}: {error}");
     }
 }
