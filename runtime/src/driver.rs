@@ -23,12 +23,12 @@ use std::{
 
 use evenkeel_core::{
     Broker, ClientEvent, Config, Effect, Event, Notice, Now,
-    port::{DiskRequest, DiskResult, Fault, Lane, Level, Response},
+    port::{DiskRequest, DiskResult, Fault, Lane, Level, ObjectRequest, ObjectResult, Response},
     units::{ConnId, Instant, OpId, Tag, Timestamp},
 };
 use tokio::sync::{Notify, mpsc};
 
-use crate::{bug::AbortOnPanic, lanes::Lanes, signal::Signal};
+use crate::{bug::AbortOnPanic, couriers::Couriers, lanes::Lanes, signal::Signal};
 
 /// Turns in a row that a bringer runs before it leaves the rest to the driver task.
 const ROUNDS: usize = 8;
@@ -52,7 +52,10 @@ pub enum Phase {
     /// Clients are welcome.
     Serving,
     /// Stopped in order.
-    Stopped,
+    Stopped {
+        /// Whether something is not in the object store.
+        unstored: bool,
+    },
     /// Ended itself, or refused to start.
     Halted(Fault),
 }
@@ -68,6 +71,7 @@ pub struct Driver {
     brain: Mutex<Brain>,
     queue: Mutex<Vec<Event>>,
     lanes: Box<dyn Lanes>,
+    couriers: Option<Box<dyn Couriers>>,
     connections: Mutex<BTreeMap<ConnId, mpsc::UnboundedSender<Mail>>>,
     next_connection: AtomicU64,
     phase: Signal<Phase>,
@@ -82,15 +86,23 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Driver {
-    /// Boots the broker and starts the driver task. Must be called within a tokio runtime.
+    /// Boots the broker and starts the driver task. Must be called within a tokio runtime. There are `couriers` if the configuration
+    /// has an object store.
     #[must_use]
-    pub fn start(config: Config, seed: u64, lanes: Box<dyn Lanes>) -> Arc<Driver> {
+    pub fn start(
+        config: Config,
+        seed: u64,
+        lanes: Box<dyn Lanes>,
+        couriers: Option<Box<dyn Couriers>>,
+    ) -> Arc<Driver> {
+        assert_eq!(config.store.is_some(), couriers.is_some(), "a store, and who goes there");
         let mut effects = Vec::new();
         let broker = Broker::boot(config, seed, &mut effects);
         let driver = Arc::new(Driver {
             brain: Mutex::new(Brain { broker, events: Vec::new(), effects: Vec::new() }),
             queue: Mutex::new(Vec::new()),
             lanes,
+            couriers,
             connections: Mutex::new(BTreeMap::new()),
             next_connection: AtomicU64::new(0),
             phase: Signal::new(Phase::Starting),
@@ -209,7 +221,8 @@ impl Driver {
                 | Effect::Close(_)
                 | Effect::Notice(_)
                 | Effect::Serve
-                | Effect::Stopped
+                | Effect::Object(..)
+                | Effect::Stopped { .. }
                 | Effect::Halt(_),
             )
             | None => false,
@@ -243,9 +256,13 @@ impl Driver {
                 Effect::Disk(op, request) => self.submit(op, request),
                 Effect::Notice(notice) => tell(&notice),
                 Effect::Serve => self.move_to(Phase::Serving),
-                Effect::Stopped => self.move_to(Phase::Stopped),
+                Effect::Object(op, request) => self.send_out(op, *request),
+                Effect::Stopped { unstored } => self.move_to(Phase::Stopped { unstored }),
                 Effect::Halt(fault) => {
                     self.lanes.close();
+                    if let Some(couriers) = &self.couriers {
+                        couriers.close();
+                    }
                     self.move_to(Phase::Halted(fault));
                 }
             }
@@ -255,6 +272,17 @@ impl Driver {
     fn submit(self: &Arc<Self>, op: OpId, request: DiskRequest) {
         let driver = Arc::clone(self);
         self.lanes.submit(request, Box::new(move |result| driver.disk_done(op, result)));
+    }
+
+    fn send_out(self: &Arc<Self>, op: OpId, request: ObjectRequest) {
+        let couriers = self.couriers.as_ref().expect("a broker without a store asks nothing of it");
+        let driver = Arc::clone(self);
+        couriers.submit(request, Box::new(move |result| driver.object_done(op, result)));
+    }
+
+    fn object_done(self: &Arc<Self>, op: OpId, result: ObjectResult) {
+        locked(&self.queue).push(Event::Object(op, result));
+        self.pump(ROUNDS, false);
     }
 
     fn disk_done(self: &Arc<Self>, op: OpId, result: DiskResult) {
@@ -288,7 +316,7 @@ async fn keep_time(driver: Arc<Driver>) {
         };
         tokio::select! {
             biased;
-            _ = driver.phase.wait_for(|phase| matches!(phase, Phase::Stopped | Phase::Halted(_))) => return,
+            _ = driver.phase.wait_for(|phase| matches!(phase, Phase::Stopped { .. } | Phase::Halted(_))) => return,
             () = driver.wake.notified() => { driver.pump(ROUNDS, false); }
             () = until => driver.run_timers(),
         }

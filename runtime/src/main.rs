@@ -9,19 +9,26 @@ use std::{
 use clap::Parser;
 use evenkeel::{
     cli,
+    couriers::{self, Couriers},
     disk::Files,
     lanes::Threads,
+    object::{
+        Deadlines, Objects,
+        probe::{self, Doubt},
+    },
     server::{self, Ended},
     settings::{Command, CommandLine, Serve},
     shards::Shards,
 };
-use evenkeel_core::port::{Disk, Fault};
+use evenkeel_core::port::{Disk, Fault, ObjectStore};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 const WRONG_USAGE: u8 = 2;
 const UNUSABLE: u8 = 1;
 const REFUSED: u8 = 2;
 const HALTED: u8 = 3;
+const UNSTORED: u8 = 4;
+const DEPOSED: u8 = 5;
 
 fn main() -> ExitCode {
     let parsed = CommandLine::try_parse().and_then(|line| match line.command {
@@ -137,6 +144,10 @@ async fn serve(settings: &Serve) -> ExitCode {
         Ok(lanes) => Box::new(lanes),
         Err(error) => return unusable(&format!("cannot start threads: {error}")),
     };
+    let couriers = match couriers(settings) {
+        Ok(couriers) => couriers,
+        Err(error) => return unusable(&error),
+    };
     let shards = match shards() {
         Ok(shards) => shards,
         Err(error) => return unusable(&format!("cannot start threads: {error}")),
@@ -145,8 +156,15 @@ async fn serve(settings: &Serve) -> ExitCode {
         Ok(stop) => stop,
         Err(error) => return unusable(&format!("cannot listen for signals: {error}")),
     };
-    match server::serve(listener, config, settings.serving(), rand::random(), lanes, shards, stop).await {
-        Ended::Stopped => ExitCode::SUCCESS,
+    match server::serve(listener, config, settings.serving(), rand::random(), lanes, couriers, shards, stop)
+        .await
+    {
+        Ended::Stopped { unstored: false } => ExitCode::SUCCESS,
+        Ended::Stopped { unstored: true } => ExitCode::from(UNSTORED),
+        Ended::Halted(Fault::Deposed(why)) => {
+            tracing::error!("{why}");
+            ExitCode::from(DEPOSED)
+        }
         Ended::Halted(Fault::Refused(refusal)) => {
             tracing::error!("{refusal}");
             ExitCode::from(REFUSED)
@@ -159,6 +177,22 @@ async fn serve(settings: &Serve) -> ExitCode {
             ExitCode::from(HALTED)
         }
     }
+}
+
+/// Who goes to the object store, if one is named. One that is found to break its promises is not used.
+fn couriers(settings: &Serve) -> Result<Option<Box<dyn Couriers>>, String> {
+    let Some(place) = settings.store()? else { return Ok(None) };
+    let store: Arc<dyn ObjectStore> = Arc::new(Objects::open(&place, Deadlines::default())?);
+    tracing::info!("object store: {place}");
+    match probe::probe(&*store, rand::random()) {
+        Ok(()) => {}
+        Err(doubt @ Doubt::Broken(_)) => return Err(doubt.to_string()),
+        // What can be done without it is the broker's to decide.
+        Err(doubt @ Doubt::Failed(_)) => tracing::warn!("{doubt}"),
+    }
+    let threads =
+        couriers::Threads::start(&store).map_err(|error| format!("cannot start threads: {error}"))?;
+    Ok(Some(Box::new(threads)))
 }
 
 #[cfg(madsim)]

@@ -10,6 +10,7 @@ use tokio::{
 
 use crate::{
     connection::{self, Bounds},
+    couriers::Couriers,
     driver::{Driver, Phase},
     frames::Budget,
     lanes::Lanes,
@@ -48,7 +49,10 @@ impl Default for Serving {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// Stopped in order: everything is durable and the log is closed.
-    Stopped,
+    Stopped {
+        /// Whether something is not in the object store.
+        unstored: bool,
+    },
     /// Refused to start, or halted after a failure. Nothing may be written any more.
     Halted(Fault),
 }
@@ -56,6 +60,10 @@ pub enum Ended {
 /// Wait between two tries after the system gave no connection (most often: no file descriptor left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one thing that a start needs, and there is one caller"
+)]
 /// Serves on a bound listener until `stop` comes, or the broker ends itself.
 pub async fn serve(
     listener: TcpListener,
@@ -63,11 +71,12 @@ pub async fn serve(
     serving: Serving,
     seed: u64,
     lanes: Box<dyn Lanes>,
+    couriers: Option<Box<dyn Couriers>>,
     shards: Shards,
     stop: impl Future<Output = ()>,
 ) -> Ended {
     let advertised = format!("{}:{}", config.advertised_host, config.advertised_port);
-    let driver = Driver::start(config, seed, lanes);
+    let driver = Driver::start(config, seed, lanes, couriers);
     let phase = driver.phase();
     tokio::pin!(stop);
     let stopped_early = tokio::select! {
@@ -103,7 +112,7 @@ pub async fn serve(
             never = &mut accepting => match never {},
         }
     };
-    if ended == Ended::Stopped {
+    if let Ended::Stopped { .. } = ended {
         drop(listener);
         stopping.set(true);
         if tokio::time::timeout(serving.shutdown_timeout, all_gone.recv()).await.is_err() {
@@ -118,10 +127,11 @@ pub async fn serve(
 }
 
 async fn end_of(phase: &Signal<Phase>) -> Ended {
-    let reached = phase.wait_for(|phase| matches!(phase, Phase::Stopped | Phase::Halted(_))).await;
+    let reached = phase.wait_for(|phase| matches!(phase, Phase::Stopped { .. } | Phase::Halted(_))).await;
     match reached {
         Phase::Halted(fault) => Ended::Halted(fault),
-        Phase::Starting | Phase::Serving | Phase::Stopped => Ended::Stopped,
+        Phase::Stopped { unstored } => Ended::Stopped { unstored },
+        Phase::Starting | Phase::Serving => unreachable!("an end is waited for"),
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use bytesize::ByteSize;
 use clap::{ArgAction, Parser, Subcommand};
-use evenkeel_core::{Config, units::Lsn};
+use evenkeel_core::{Config, config::StoreConfig, units::Lsn};
 
 use crate::{cli, object::StorePlace, server::Serving};
 
@@ -55,7 +55,8 @@ pub enum Command {
 #[derive(Clone, Debug, Parser)]
 #[command(after_help = "Sizes take KiB, MiB, GiB (or KB, MB, GB); durations take ms, s, m, h, d.\n\
 Exit codes: 0 stopped in order; 1 settings, or the data directory cannot be used; 2 refused to start, the reason is \
-printed; 3 halted because a log write failed.")]
+printed; 3 halted because a log write failed; 4 stopped in order, but not everything is in the object store; 5 another \
+process has taken over the object store.")]
 pub struct Serve {
     /// Address to accept clients on. Port 0 takes any free port.
     #[arg(long, env = "EVENKEEL_LISTEN", default_value = "127.0.0.1:9092", value_name = "HOST:PORT", value_parser = listen)]
@@ -167,6 +168,18 @@ pub struct Serve {
     #[arg(long, env = "EVENKEEL_S3_FLUSH_INTERVAL", default_value = "60s", value_name = "TIME", value_parser = flush_interval, hide = true)]
     pub s3_flush_interval: Duration,
 
+    /// Wait so long at a start for the object store. Then what the data directory holds is served; a start with an empty one is refused.
+    #[arg(long, env = "EVENKEEL_OBJECT_STORE_START_WAIT", default_value = "10s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub object_store_start_wait: Duration,
+
+    /// Wait so long at a stop for the object store to take what it does not have. Then the exit code is 4, and it stays in the log.
+    #[arg(long, env = "EVENKEEL_OBJECT_STORE_STOP_WAIT", default_value = "30s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub object_store_stop_wait: Duration,
+
+    /// Refuse writes while a change is older than this and not in the object store. Default: never; the log takes them.
+    #[arg(long, env = "EVENKEEL_MAX_UNFLUSHED_AGE", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub max_unflushed_age: Option<Duration>,
+
     /// Least important lines to print: off, error, warn, info, debug, trace.
     #[arg(long, env = "EVENKEEL_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     pub log_level: tracing_subscriber::filter::LevelFilter,
@@ -273,6 +286,12 @@ impl Serve {
             group_session_timeout_max: self.group_session_timeout_max,
             group_members_max: self.group_members_max,
             offsets_retention: self.offsets_retention,
+            store: self.store()?.map(|_| StoreConfig {
+                flush_interval: self.s3_flush_interval,
+                start_wait: self.object_store_start_wait,
+                stop_wait: self.object_store_stop_wait,
+                unflushed_age_max: self.max_unflushed_age,
+            }),
             accept_loss_from: self.accept_loss_from_lsn.map(Lsn),
             data_directory: absolute(&self.data_dir),
         };

@@ -56,7 +56,7 @@ fn connection(
     progress: Duration,
 ) -> (Connection<tokio::io::DuplexStream>, tokio::io::DuplexStream, Post, Arc<Signal<bool>>) {
     let (ours, theirs) = tokio::io::duplex(64);
-    let driver = Driver::start(evenkeel_core::Config::default(), 1, Box::new(Never));
+    let driver = Driver::start(evenkeel_core::Config::default(), 1, Box::new(Never), None);
     let (post, mailbox) = mpsc::unbounded_channel();
     let stop = Arc::new(Signal::new(false));
     let bounds = bounds(progress);

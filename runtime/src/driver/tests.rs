@@ -31,7 +31,7 @@ async fn no_event_is_left_lying() {
     let temporary = tempfile::tempdir().expect("a temporary directory");
     let disk: Arc<dyn Disk> = Arc::new(Files::open(temporary.path()).expect("opened"));
     let lanes = Box::new(Threads::start(&disk).expect("threads"));
-    let driver = Driver::start(config(), 1, lanes);
+    let driver = Driver::start(config(), 1, lanes, None);
     until(&driver, Phase::Serving).await;
     let answered = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..8)
@@ -60,7 +60,7 @@ async fn no_event_is_left_lying() {
     }
     assert_eq!(answered.load(Ordering::Relaxed), 800);
     driver.stop();
-    until(&driver, Phase::Stopped).await;
+    until(&driver, Phase::Stopped { unstored: false }).await;
 }
 
 /// The disk fails: the broker halts and says so.
@@ -112,7 +112,7 @@ async fn a_failed_log_write_halts() {
     }
     let temporary = tempfile::tempdir().expect("a temporary directory");
     let disk: Arc<dyn Disk> = Arc::new(Failing(Files::open(temporary.path()).expect("opened")));
-    let driver = Driver::start(config(), 1, Box::new(Threads::start(&disk).expect("threads")));
+    let driver = Driver::start(config(), 1, Box::new(Threads::start(&disk).expect("threads")), None);
     let phase = driver.phase();
     // The marker is the first log write.
     phase.wait_for(|phase| matches!(phase, Phase::Halted(Fault::LogWrite(_)))).await;

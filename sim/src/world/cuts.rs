@@ -40,6 +40,8 @@ impl World {
 
     /// The state of a cut is about to be written: by its name manifests will refer to that cut.
     pub(super) fn note_cut(&mut self, request: &ObjectRequest) {
+        // It may have begun in this very turn.
+        self.watch_cuts();
         if let ObjectRequest::Create { key: ObjectKey::State(name), .. } = request
             && let Some(begun) = &self.cut_begun
         {

@@ -156,7 +156,7 @@ impl Plan {
     ) -> Verdict {
         let Some(ended) = locked(machine).ended.clone() else { return Ok(()) };
         let honest = match &ended {
-            Ended::Stopped => false,
+            Ended::Stopped { .. } | Ended::Halted(Fault::Deposed(_)) => false,
             Ended::Halted(Fault::LogWrite(_)) => self.shape.disk_fails(),
             Ended::Halted(Fault::Refused(Refusal::Disk(error))) => {
                 self.shape.disk_fails() && error.kind != DiskErrorKind::Damaged
@@ -209,7 +209,7 @@ impl Plan {
         loop {
             let ended = locked(machine).ended.clone();
             match ended {
-                Some(Ended::Stopped) => return Ok(()),
+                Some(Ended::Stopped { .. }) => return Ok(()),
                 Some(Ended::Halted(_)) if self.shape.disk_fails() => return Ok(()),
                 Some(Ended::Halted(fault)) => return broken("false-halt", format!("{fault:?}")),
                 None if begun.elapsed() > PATIENCE => {
