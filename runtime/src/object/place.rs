@@ -78,6 +78,14 @@ pub(super) struct Client {
     pub(super) kind: ClientKind,
 }
 
+impl Client {
+    /// Where something is whose name needs no escapes.
+    pub(super) fn path(&self, name: &dyn fmt::Display) -> object_store::path::Path {
+        object_store::path::Path::parse(format!("{}{name}", self.prefix))
+            .expect("a prefix is checked, a key is plain")
+    }
+}
+
 /// How a range behind the end shows, and what is behind a key.
 pub(super) enum ClientKind {
     /// Answers by HTTP.
@@ -240,11 +248,17 @@ fn bucket_name(name: &str) -> Result<String, String> {
     Ok(name.to_string())
 }
 
+/// Only what no store spells in another way: keys are compared with what a listing gives.
 fn key_prefix(prefix: &str) -> Result<String, String> {
     let prefix = prefix.trim_matches('/');
-    object_store::path::Path::parse(prefix)
-        .map(String::from)
-        .map_err(|error| format!("{prefix:?} cannot be what keys begin with: {error}"))
+    let known = |letter: char| letter.is_ascii_alphanumeric() || "-._=/".contains(letter);
+    let wrong = |part: &str| ["", ".", ".."].contains(&part);
+    if !prefix.is_empty() && (!prefix.chars().all(known) || prefix.split('/').any(wrong)) {
+        return Err(format!(
+            "{prefix:?} cannot be what keys begin with: names of letters, digits, '-', '.', '_' and '=', with '/' between them"
+        ));
+    }
+    Ok(prefix.to_string())
 }
 
 fn endpoint(url: &str) -> Result<String, String> {
@@ -291,6 +305,7 @@ mod tests {
             ("s3:///prefix", "not the name of a bucket"),
             ("s3://user:word@b", "not the name of a bucket"),
             ("s3://b/a//c", "cannot be what keys begin with"),
+            ("s3://b/50%", "cannot be what keys begin with"),
             ("s3://b/a/../c", "cannot be what keys begin with"),
             ("file://relative", "path from the root"),
             ("memory://here", "no place to name"),

@@ -112,7 +112,8 @@ fn each_failure_of_a_server_is_what_it_is_and_no_call_is_repeated() {
         (Fault::Answer(404, "<html>a proxy</html>"), Unknown, Unknown),
         (Fault::Answer(301, ""), Unknown, Unknown),
         // Another creation is under way: lost, as far as one can tell.
-        (Fault::Answer(409, CONFLICT), Exists, Exists),
+        (Fault::Answer(409, CONFLICT), Unknown, Exists),
+        (Fault::Answer(412, CONFLICT), Unknown, Exists),
         (Fault::CutBefore, Unknown, Unknown),
         (Fault::CutAfter, Unknown, Unknown),
     ] {
