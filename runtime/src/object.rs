@@ -224,12 +224,27 @@ fn failed(asked: Asked, error: &object_store::Error) -> ObjectError {
         // The library may come to know more.
         | _ => ObjectErrorKind::Unknown,
     };
-    let mut detail = error.to_string();
+    let mut detail = words(error);
     if let Some((cut, _)) = detail.char_indices().nth(DETAIL_CHARS_MAX) {
         detail.truncate(cut);
         detail.push_str(" ...");
     }
     ObjectError { kind, key, detail }
+}
+
+/// An error with what caused it, as far as it does not say so itself.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !told.contains(&more) {
+            told.push_str(": ");
+            told.push_str(&more);
+        }
+        cause = error.source();
+    }
+    told
 }
 
 /// The bytes of an answer, all that it announced.

@@ -15,7 +15,7 @@ use object_store::{
     memory::InMemory,
 };
 
-use crate::object::{Deadlines, exact::Exact};
+use crate::object::{Deadlines, exact::Exact, words};
 
 /// Where the objects of a cluster are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,7 +169,7 @@ impl StorePlace {
                     .with_retry(no_retries())
                     .with_http_connector(Exact)
                     .build()
-                    .map_err(|error| error.to_string())?;
+                    .map_err(|error| words(&error))?;
                 Ok(Client { store: Arc::new(store), prefix: slashed(prefix), kind: ClientKind::Remote })
             }
             StorePlace::Azure { container, prefix } => {
@@ -179,14 +179,14 @@ impl StorePlace {
                     .with_retry(no_retries())
                     .with_http_connector(Exact)
                     .build()
-                    .map_err(|error| error.to_string())?;
+                    .map_err(|error| words(&error))?;
                 Ok(Client { store: Arc::new(store), prefix: slashed(prefix), kind: ClientKind::Remote })
             }
             StorePlace::Directory { path, create } => {
                 crate::disk::keep_folders(path, *create, super::KINDS.map(|kind| kind.folder()))
-                    .map_err(|error| error.to_string())?;
+                    .map_err(|error| words(&error))?;
                 // It syncs a file before it is seen, and the folder before it is told of.
-                let store = LocalFileSystem::new_with_prefix(path).map_err(|error| error.to_string())?;
+                let store = LocalFileSystem::new_with_prefix(path).map_err(|error| words(&error))?;
                 let store = Arc::new(store.with_fsync(true));
                 Ok(Client { store, prefix: String::new(), kind: ClientKind::Directory(path.clone()) })
             }
@@ -220,7 +220,7 @@ pub(super) fn s3_client(
         .with_disable_bulk_delete(true)
         .with_http_connector(Exact)
         .build()
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| words(&error))?;
     Ok(Client { store: Arc::new(store), prefix: slashed(prefix), kind: ClientKind::Remote })
 }
 
