@@ -7,7 +7,12 @@ mod exact;
 mod place;
 pub mod probe;
 
-use std::{future::Future, path::Path as FilePath, sync::mpsc::sync_channel, time::Duration};
+use std::{
+    future::Future,
+    path::{Path as FilePath, PathBuf},
+    sync::mpsc::sync_channel,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use evenkeel_core::{
@@ -111,7 +116,7 @@ impl Objects {
     }
 
     fn path(&self, key: ObjectKey) -> Path {
-        Path::from(format!("{}{key}", self.client.prefix))
+        self.client.path(&key)
     }
 
     /// Runs on the client's threads, so that it may be called on any: also on one that belongs to another runtime.
@@ -136,15 +141,36 @@ impl Objects {
         })
     }
 
-    /// Files of a directory: is it still there? A disk that was unmounted has no objects and would take new ones.
-    fn check_folder(&self, kind: ObjectKind, key: Option<ObjectKey>) -> Result<(), ObjectError> {
+    /// The folder of a directory.
+    fn folder(&self, kind: ObjectKind) -> Option<PathBuf> {
         match &self.client.kind {
-            ClientKind::Directory(root) => {
-                let folder = root.join(kind.folder());
-                crate::disk::sync_folder(&folder).map_err(|error| gone(&folder, key, &error))
-            }
-            ClientKind::Remote | ClientKind::Memory => Ok(()),
+            ClientKind::Directory(root) => Some(root.join(kind.folder())),
+            ClientKind::Remote | ClientKind::Memory => None,
         }
+    }
+
+    /// A disk that was unmounted has no objects, and would take new ones.
+    fn check_folder(&self, kind: ObjectKind, key: Option<ObjectKey>) -> Result<(), ObjectError> {
+        self.folder(kind).map_or(Ok(()), |folder| match folder.metadata() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(gone(&folder, key, &error)),
+        })
+    }
+
+    fn sync_folder(&self, key: ObjectKey) -> Result<(), ObjectError> {
+        self.folder(kind_of(key)).map_or(Ok(()), |folder| {
+            crate::disk::sync_folder(&folder).map_err(|error| gone(&folder, Some(key), &error))
+        })
+    }
+
+    /// An object is missing only if the place for it is there.
+    fn really(&self, key: ObjectKey, read: Result<Bytes, ObjectError>) -> Result<Bytes, ObjectError> {
+        if let Err(error) = &read
+            && error.kind == ObjectErrorKind::NotFound
+        {
+            self.check_folder(kind_of(key), error.key)?;
+        }
+        read
     }
 }
 
@@ -162,13 +188,33 @@ fn kind_of(key: ObjectKey) -> ObjectKind {
     }
 }
 
-fn failed(key: Option<ObjectKey>, error: &object_store::Error) -> ObjectError {
+/// What was asked for, by what the answers can mean.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// Finds an object in its place, or none.
+    Create(ObjectKey),
+    /// Finds the object, or none.
+    Object(ObjectKey),
+    /// Always finds something, if only an empty listing.
+    List,
+}
+
+fn failed(asked: Asked, error: &object_store::Error) -> ObjectError {
     use object_store::Error;
+    let (key, create, object) = match asked {
+        Asked::Create(key) => (Some(key), true, false),
+        Asked::Object(key) => (Some(key), false, true),
+        Asked::List => (None, false, false),
+    };
     let kind = match error {
-        Error::NotFound { .. } => ObjectErrorKind::NotFound,
-        Error::AlreadyExists { .. } | Error::Precondition { .. } => ObjectErrorKind::Exists,
+        _ if matches!(Inexact::within(error), Some(Inexact::Denied(..))) => ObjectErrorKind::Denied,
+        Error::NotFound { .. } if object => ObjectErrorKind::NotFound,
+        Error::AlreadyExists { .. } | Error::Precondition { .. } if create => ObjectErrorKind::Exists,
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => ObjectErrorKind::Denied,
-        Error::Generic { .. }
+        Error::NotFound { .. }
+        | Error::AlreadyExists { .. }
+        | Error::Precondition { .. }
+        | Error::Generic { .. }
         | Error::InvalidPath { .. }
         | Error::JoinError { .. }
         | Error::NotSupported { .. }
@@ -178,7 +224,7 @@ fn failed(key: Option<ObjectKey>, error: &object_store::Error) -> ObjectError {
         // The library may come to know more.
         | _ => ObjectErrorKind::Unknown,
     };
-    let mut detail = error.to_string();
+    let mut detail = words(error);
     if let Some((cut, _)) = detail.char_indices().nth(DETAIL_CHARS_MAX) {
         detail.truncate(cut);
         detail.push_str(" ...");
@@ -186,10 +232,25 @@ fn failed(key: Option<ObjectKey>, error: &object_store::Error) -> ObjectError {
     ObjectError { kind, key, detail }
 }
 
+/// An error with what caused it, as far as it does not say so itself.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !told.contains(&more) {
+            told.push_str(": ");
+            told.push_str(&more);
+        }
+        cause = error.source();
+    }
+    told
+}
+
 /// The bytes of an answer, all that it announced.
 async fn body(key: ObjectKey, answer: object_store::GetResult) -> Result<Bytes, ObjectError> {
     let announced = answer.range.end - answer.range.start;
-    let bytes = answer.bytes().await.map_err(|error| failed(Some(key), &error))?;
+    let bytes = answer.bytes().await.map_err(|error| failed(Asked::Object(key), &error))?;
     if bytes.len() as u64 != announced {
         let detail = format!("{announced} bytes announced, {} came", bytes.len());
         return Err(ObjectError { kind: ObjectErrorKind::Unknown, key: Some(key), detail });
@@ -205,18 +266,14 @@ impl ObjectStore for Objects {
         let created = self.call(Some(key), self.deadlines.call, async move {
             let options = PutOptions::from(PutMode::Create);
             let put = store.put_opts(&path, payload, options).await;
-            put.map(drop).map_err(|error| failed(Some(key), &error))
+            put.map(drop).map_err(|error| failed(Asked::Create(key), &error))
         });
         match created {
             Err(error) if error.kind == ObjectErrorKind::Exists => {
                 // (1) A creation is cut off between the file's appearance and the sync of its folder, (2) its repetition finds
                 // the file and takes the object for stored, (3) the log is trimmed, (4) power fails, and the file was never there.
-                self.check_folder(kind_of(key), Some(key))?;
+                self.sync_folder(key)?;
                 Err(error)
-            }
-            // Nothing is missing that was asked for: the bucket is, or something else.
-            Err(error) if error.kind == ObjectErrorKind::NotFound => {
-                Err(ObjectError { kind: ObjectErrorKind::Unknown, ..error })
             }
             other => other,
         }
@@ -234,7 +291,7 @@ impl ObjectStore for Objects {
         };
         let read = self.call(Some(key), self.deadlines.call, async move {
             if look_first {
-                let told = store.head(&path).await.map_err(|error| failed(Some(key), &error))?;
+                let told = store.head(&path).await.map_err(|error| failed(Asked::Object(key), &error))?;
                 if from >= told.size {
                     return Ok(Bytes::new());
                 }
@@ -245,31 +302,32 @@ impl ObjectStore for Objects {
                 Ok(answer) => body(key, answer).await,
                 Err(error) => match Inexact::within(&error) {
                     Some(Inexact::BehindTheEnd) => Ok(Bytes::new()),
-                    Some(Inexact::SomethingNotFound(_)) | None => Err(failed(Some(key), &error)),
+                    Some(Inexact::SomethingNotFound(_) | Inexact::Denied(..)) | None => {
+                        Err(failed(Asked::Object(key), &error))
+                    }
                 },
             }
         });
-        self.really(kind_of(key), read)
+        self.really(key, read)
     }
 
     fn read(&self, key: ObjectKey, bytes_max: u64) -> Result<Bytes, ObjectError> {
         let (store, path) = (self.client.store.clone(), self.path(key));
         let read = self.call(Some(key), self.deadlines.call, async move {
             let answer = store.get_opts(&path, GetOptions::default()).await;
-            let answer = answer.map_err(|error| failed(Some(key), &error))?;
+            let answer = answer.map_err(|error| failed(Asked::Object(key), &error))?;
             if answer.meta.size > bytes_max {
                 let detail = format!("it has {} bytes, the bound is {bytes_max}", answer.meta.size);
                 return Err(ObjectError { kind: ObjectErrorKind::Damaged, key: Some(key), detail });
             }
             body(key, answer).await
         });
-        self.really(kind_of(key), read)
+        self.really(key, read)
     }
 
     fn list(&self, kind: ObjectKind, after: Option<ObjectKey>) -> Result<Vec<ObjectEntry>, ObjectError> {
         self.check_folder(kind, None)?;
-        let prefix = self.client.prefix.clone();
-        let folder = Path::from(format!("{prefix}{}", kind.folder()));
+        let (prefix, folder) = (self.client.prefix.clone(), self.client.path(&kind.folder()));
         let (store, offset) = (self.client.store.clone(), after.map(|after| self.path(after)));
         let listed = self.call(None, self.deadlines.list, async move {
             let stream = match &offset {
@@ -281,16 +339,9 @@ impl ObjectStore for Objects {
                 let entry = key.map(|key| ObjectEntry { key, len: told.size });
                 futures_util::future::ready(Ok(entry))
             });
-            ours.try_collect::<Vec<_>>().await.map_err(|error| failed(None, &error))
+            ours.try_collect::<Vec<_>>().await.map_err(|error| failed(Asked::List, &error))
         });
-        let mut entries = listed.map_err(|error| match error.kind {
-            // There is always a listing, if only of nothing.
-            ObjectErrorKind::NotFound => ObjectError { kind: ObjectErrorKind::Unknown, ..error },
-            ObjectErrorKind::Exists
-            | ObjectErrorKind::Denied
-            | ObjectErrorKind::Damaged
-            | ObjectErrorKind::Unknown => error,
-        })?;
+        let mut entries = listed?;
         entries.retain(|entry| kind_of(entry.key) == kind && after.is_none_or(|after| entry.key > after));
         entries.sort_unstable_by_key(|entry| entry.key);
         Ok(entries)
@@ -299,25 +350,13 @@ impl ObjectStore for Objects {
     fn remove(&self, key: ObjectKey) -> Result<(), ObjectError> {
         let (store, path) = (self.client.store.clone(), self.path(key));
         let removed = self.call(Some(key), self.deadlines.call, async move {
-            store.delete(&path).await.map_err(|error| failed(Some(key), &error))
+            store.delete(&path).await.map_err(|error| failed(Asked::Object(key), &error))
         });
         match removed {
             Err(error) if error.kind != ObjectErrorKind::NotFound => Err(error),
             // The library does not sync a removal.
-            Ok(()) | Err(_) => self.check_folder(kind_of(key), Some(key)),
+            Ok(()) | Err(_) => self.sync_folder(key),
         }
-    }
-}
-
-impl Objects {
-    /// An object is missing only if the place for it is there.
-    fn really(&self, kind: ObjectKind, read: Result<Bytes, ObjectError>) -> Result<Bytes, ObjectError> {
-        if let Err(error) = &read
-            && error.kind == ObjectErrorKind::NotFound
-        {
-            self.check_folder(kind, error.key)?;
-        }
-        read
     }
 }
 

@@ -10,17 +10,24 @@ use object_store::{
     },
 };
 
+const UNAUTHORIZED: u16 = 401;
+const FORBIDDEN: u16 = 403;
 const NOT_FOUND: u16 = 404;
 const RANGE_NOT_SATISFIABLE: u16 = 416;
 
 /// What the stores call an object that is not there: S3 and Google, Azure.
 const NO_SUCH_OBJECT: [&str; 2] = ["<Code>NoSuchKey</Code>", "<Code>BlobNotFound</Code>"];
 
+/// What tells a listing: S3 and Google, Azure.
+const LISTING: [&str; 2] = ["list-type=", "comp=list"];
+
 /// An answer that the client may not interpret.
 #[derive(Debug)]
 pub(super) enum Inexact {
     /// 404 without the word that it is the object that is missing. It may be the bucket, or the answer of a proxy.
     SomethingNotFound(String),
+    /// 401 or 403 to a listing, where the client makes nothing of it.
+    Denied(u16, String),
     /// 416: the range lies wholly behind the end.
     BehindTheEnd,
 }
@@ -31,6 +38,7 @@ impl fmt::Display for Inexact {
             Inexact::SomethingNotFound(body) => {
                 write!(f, "404, but not that it is the object that is missing: {body}")
             }
+            Inexact::Denied(status, body) => write!(f, "{status}: {body}"),
             Inexact::BehindTheEnd => f.write_str("416, the range is behind the end"),
         }
     }
@@ -74,9 +82,15 @@ impl HttpService for Service {
         'a: 'b,
     {
         Box::pin(async move {
+            let listing =
+                request.uri().query().is_some_and(|query| LISTING.iter().any(|word| query.contains(word)));
             let response = self.0.execute(request).await?;
             match response.status().as_u16() {
-                RANGE_NOT_SATISFIABLE => Err(HttpError::new(HttpErrorKind::Unknown, Inexact::BehindTheEnd)),
+                RANGE_NOT_SATISFIABLE => Err(inexact(Inexact::BehindTheEnd)),
+                status @ (UNAUTHORIZED | FORBIDDEN) if listing => {
+                    let body = response.into_body().bytes().await?;
+                    Err(inexact(Inexact::Denied(status, String::from_utf8_lossy(&body).into_owned())))
+                }
                 NOT_FOUND => {
                     let (parts, body) = response.into_parts();
                     let body = body.bytes().await?;
@@ -84,11 +98,14 @@ impl HttpService for Service {
                     if NO_SUCH_OBJECT.iter().any(|words| text.contains(words)) {
                         return Ok(HttpResponse::from_parts(parts, HttpResponseBody::from(body)));
                     }
-                    let inexact = Inexact::SomethingNotFound(text.into_owned());
-                    Err(HttpError::new(HttpErrorKind::Unknown, inexact))
+                    Err(inexact(Inexact::SomethingNotFound(text.into_owned())))
                 }
                 _ => Ok(response),
             }
         })
     }
+}
+
+fn inexact(answer: Inexact) -> HttpError {
+    HttpError::new(HttpErrorKind::Unknown, answer)
 }

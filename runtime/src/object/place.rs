@@ -15,7 +15,7 @@ use object_store::{
     memory::InMemory,
 };
 
-use crate::object::{Deadlines, exact::Exact};
+use crate::object::{Deadlines, exact::Exact, words};
 
 /// Where the objects of a cluster are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +76,14 @@ pub(super) struct Client {
     pub(super) store: Arc<dyn object_store::ObjectStore>,
     pub(super) prefix: String,
     pub(super) kind: ClientKind,
+}
+
+impl Client {
+    /// Where something is whose name needs no escapes.
+    pub(super) fn path(&self, name: &dyn fmt::Display) -> object_store::path::Path {
+        object_store::path::Path::parse(format!("{}{name}", self.prefix))
+            .expect("a prefix is checked, a key is plain")
+    }
 }
 
 /// How a range behind the end shows, and what is behind a key.
@@ -161,7 +169,7 @@ impl StorePlace {
                     .with_retry(no_retries())
                     .with_http_connector(Exact)
                     .build()
-                    .map_err(|error| error.to_string())?;
+                    .map_err(|error| words(&error))?;
                 Ok(Client { store: Arc::new(store), prefix: slashed(prefix), kind: ClientKind::Remote })
             }
             StorePlace::Azure { container, prefix } => {
@@ -171,14 +179,14 @@ impl StorePlace {
                     .with_retry(no_retries())
                     .with_http_connector(Exact)
                     .build()
-                    .map_err(|error| error.to_string())?;
+                    .map_err(|error| words(&error))?;
                 Ok(Client { store: Arc::new(store), prefix: slashed(prefix), kind: ClientKind::Remote })
             }
             StorePlace::Directory { path, create } => {
                 crate::disk::keep_folders(path, *create, super::KINDS.map(|kind| kind.folder()))
-                    .map_err(|error| error.to_string())?;
+                    .map_err(|error| words(&error))?;
                 // It syncs a file before it is seen, and the folder before it is told of.
-                let store = LocalFileSystem::new_with_prefix(path).map_err(|error| error.to_string())?;
+                let store = LocalFileSystem::new_with_prefix(path).map_err(|error| words(&error))?;
                 let store = Arc::new(store.with_fsync(true));
                 Ok(Client { store, prefix: String::new(), kind: ClientKind::Directory(path.clone()) })
             }
@@ -212,7 +220,7 @@ pub(super) fn s3_client(
         .with_disable_bulk_delete(true)
         .with_http_connector(Exact)
         .build()
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| words(&error))?;
     Ok(Client { store: Arc::new(store), prefix: slashed(prefix), kind: ClientKind::Remote })
 }
 
@@ -240,11 +248,17 @@ fn bucket_name(name: &str) -> Result<String, String> {
     Ok(name.to_string())
 }
 
+/// Only what no store spells in another way: keys are compared with what a listing gives.
 fn key_prefix(prefix: &str) -> Result<String, String> {
     let prefix = prefix.trim_matches('/');
-    object_store::path::Path::parse(prefix)
-        .map(String::from)
-        .map_err(|error| format!("{prefix:?} cannot be what keys begin with: {error}"))
+    let known = |letter: char| letter.is_ascii_alphanumeric() || "-._=/".contains(letter);
+    let wrong = |part: &str| ["", ".", ".."].contains(&part);
+    if !prefix.is_empty() && (!prefix.chars().all(known) || prefix.split('/').any(wrong)) {
+        return Err(format!(
+            "{prefix:?} cannot be what keys begin with: names of letters, digits, '-', '.', '_' and '=', with '/' between them"
+        ));
+    }
+    Ok(prefix.to_string())
 }
 
 fn endpoint(url: &str) -> Result<String, String> {
@@ -291,6 +305,7 @@ mod tests {
             ("s3:///prefix", "not the name of a bucket"),
             ("s3://user:word@b", "not the name of a bucket"),
             ("s3://b/a//c", "cannot be what keys begin with"),
+            ("s3://b/50%", "cannot be what keys begin with"),
             ("s3://b/a/../c", "cannot be what keys begin with"),
             ("file://relative", "path from the root"),
             ("memory://here", "no place to name"),

@@ -112,7 +112,8 @@ fn each_failure_of_a_server_is_what_it_is_and_no_call_is_repeated() {
         (Fault::Answer(404, "<html>a proxy</html>"), Unknown, Unknown),
         (Fault::Answer(301, ""), Unknown, Unknown),
         // Another creation is under way: lost, as far as one can tell.
-        (Fault::Answer(409, CONFLICT), Exists, Exists),
+        (Fault::Answer(409, CONFLICT), Unknown, Exists),
+        (Fault::Answer(412, CONFLICT), Unknown, Exists),
         (Fault::CutBefore, Unknown, Unknown),
         (Fault::CutAfter, Unknown, Unknown),
     ] {
@@ -210,7 +211,39 @@ fn a_server_that_is_not_there_is_no_answer() {
     drop(face);
     for call in 0.. {
         let Some(outcome) = every_call(&store, call) else { break };
-        assert_eq!(outcome.expect_err("nobody listens").kind, ObjectErrorKind::Unknown, "call {call}");
+        let error = outcome.expect_err("nobody listens");
+        assert_eq!(error.kind, ObjectErrorKind::Unknown, "call {call}: {error}");
+        assert!(error.detail.contains("Connection refused"), "call {call}: {error}");
+    }
+}
+
+#[test]
+fn certificates_are_asked_for_only_where_there_is_tls() {
+    let us = env::current_exe().expect("a test has a path");
+    for (endpoint, seen) in [("http://127.0.0.1:9", "opened"), ("https://127.0.0.1:9", "No CA certificates")]
+    {
+        let mut process = std::process::Command::new(&us);
+        process.env_clear().args(["--exact", "object::tests::open_at", "--nocapture", "--ignored"]);
+        process.envs([
+            ("SSL_CERT_FILE", "/nonexistent"),
+            ("SSL_CERT_DIR", "/nonexistent"),
+            ("ENDPOINT", endpoint),
+        ]);
+        process.envs([("AWS_ACCESS_KEY_ID", "somebody"), ("AWS_SECRET_ACCESS_KEY", "a secret")]);
+        let output = process.output().expect("it runs");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(seen), "{endpoint}: {told}");
+    }
+}
+
+#[test]
+#[ignore = "helper process of the test above"]
+fn open_at() {
+    let endpoint = env::var("ENDPOINT").expect("the test above sets it");
+    let place = StorePlace::s3("bucket", "", Some(&endpoint), None).expect("sound");
+    match Objects::open(&place, Deadlines::default()) {
+        Ok(_) => eprintln!("opened"),
+        Err(error) => eprintln!("{error}"),
     }
 }
 
