@@ -301,10 +301,9 @@ impl Live {
         let Recovered { state, log, cluster_id, checkpoints, restored } = recovered;
         turn.at(turn.now.mono.after(PRODUCER_EXPIRY_INTERVAL), Timer::ProducerExpiry);
         turn.at(turn.now.mono.after(OFFSET_EXPIRY_INTERVAL), Timer::OffsetExpiry);
-        let groups = Groups::new(&state, turn);
         let cuts = config.store.clone().map(|store| Box::new(Cuts::new(store, restored, &state, &log, turn)));
         let mut live = Live {
-            groups,
+            groups: Groups::default(),
             cluster_id,
             answers: Answers::default(),
             cache: Cache::new(config.cache_bytes),
@@ -323,7 +322,9 @@ impl Live {
         };
         if live.cuts.is_some() && live.state.store.lineage == 0 {
             let lineage = turn.work.random.bits() | 1;
-            live.commit(Entry::LineageBegun { lineage, from: 0, manifest: 0 }, Bytes::new());
+            let topics = live.state.topics().map(|topic| topic.created.at);
+            let at = topics.min().map_or(turn.now.wall, |oldest| oldest.min(turn.now.wall));
+            live.commit(Entry::LineageBegun { lineage, from: 0, manifest: 0, at }, Bytes::new());
         }
         live
     }
@@ -526,6 +527,8 @@ impl Live {
     fn begin_to_serve(&mut self, turn: &mut Turn<'_>) {
         mark(Mark::Serves);
         self.serving = true;
+        // Sessions of members begin when they can be heard of.
+        self.groups = Groups::new(&self.state, turn);
         turn.effects.push(Effect::Serve);
         if self.cuts.as_ref().is_some_and(|cuts| cuts.archive().is_none()) {
             mark(Mark::ServesWithoutStore);

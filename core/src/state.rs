@@ -31,7 +31,7 @@ pub struct StoreLink {
     pub manifest: u64,
     /// All that the log says below is in the store.
     pub cut: Lsn,
-    /// When that cut was begun, by the wall clock.
+    /// When that cut was begun, by the wall clock; before the first, when the directory was.
     pub cut_at: Timestamp,
 }
 
@@ -138,14 +138,14 @@ impl State {
                     partition.delete_records(lsn, *log_start);
                 }
             }
-            Entry::LineageBegun { lineage, from, manifest } => {
+            Entry::LineageBegun { lineage, from, manifest, at } => {
                 self.store = StoreLink {
                     lineage: *lineage,
                     from: *from,
                     restored_from: *manifest,
                     manifest: *manifest,
                     cut: self.store.cut,
-                    cut_at: self.store.cut_at,
+                    cut_at: *at,
                 };
             }
             Entry::CutStored { manifest, cut, at } => {

@@ -334,10 +334,7 @@ impl World {
                 self.fill(full);
                 Ok(())
             }
-            Happening::CallDone(number) => {
-                self.call_done(number);
-                Ok(())
-            }
+            Happening::CallDone(number) => self.call_done(number),
             Happening::CallAnswered(number) => {
                 self.call_answered(number);
                 Ok(())

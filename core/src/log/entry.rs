@@ -25,7 +25,7 @@
 //! | 8 | partitions added | topic id 16, first partition u32, partitions u32 |
 //! | 9 | configs changed | topic id 16, configs: u32 x (name text, given u8, value text if given is 1) |
 //! | 10 | records deleted | partition u32, log start i64 |
-//! | 11 | lineage begun | lineage u64, from u64, manifest u64 |
+//! | 11 | lineage begun | lineage u64, from u64, manifest u64, at i64 |
 //! | 12 | cut stored | manifest u64, cut u64, at i64 |
 //! | 32 | group changed | group id text, what u8, fields by it: see `entry/group.rs` |
 //!
@@ -115,6 +115,8 @@ pub enum Entry {
         from: u64,
         /// The manifest it was restored from; 0: it began empty.
         manifest: u64,
+        /// Nothing in it that is not in the store is older.
+        at: Timestamp,
     },
     /// All that the log says below an LSN is in the object store.
     CutStored {
@@ -258,10 +260,11 @@ impl Entry {
                 out.put_i64(log_start.0);
                 RECORDS_DELETED
             }
-            Entry::LineageBegun { lineage, from, manifest } => {
+            Entry::LineageBegun { lineage, from, manifest, at } => {
                 out.put_u64(*lineage);
                 out.put_u64(*from);
                 out.put_u64(*manifest);
+                out.put_i64(at.0);
                 LINEAGE_BEGUN
             }
             Entry::CutStored { manifest, cut, at } => {
@@ -427,6 +430,7 @@ impl Head {
                 lineage: fields.u64()?,
                 from: fields.u64()?,
                 manifest: fields.u64()?,
+                at: Timestamp(fields.i64()?),
             }),
             CUT_STORED => Head::Whole(Entry::CutStored {
                 manifest: fields.u64()?,

@@ -9,6 +9,7 @@ use evenkeel_core::{
 
 use crate::{
     trace::{Kind, Lane, Scene},
+    violation::Verdict,
     world::{Happening, World},
 };
 
@@ -84,8 +85,9 @@ impl World {
     }
 
     /// The store does it, whether or not the process that asked is still there.
-    pub(super) fn call_done(&mut self, number: u64) {
-        let Some(call) = self.calls.get_mut(&number) else { return };
+    pub(super) fn call_done(&mut self, number: u64) -> Verdict {
+        let Some(call) = self.calls.get_mut(&number) else { return Ok(()) };
+        let commits = matches!(call.request, ObjectRequest::Create { key: ObjectKey::Manifest(_), .. });
         let result = perform(self.disk.store(), &call.request);
         let (late, created) = (call.fate == Fate::Late, result.is_ok());
         self.tell(&[41, number, u64::from(created)], || {
@@ -99,6 +101,7 @@ impl World {
         } else if let Some(call) = self.calls.get_mut(&number) {
             call.result = Some(result);
         }
+        if commits && created { self.lose_the_disk_perhaps(self.shape.checked_answers, true) } else { Ok(()) }
     }
 
     pub(super) fn call_answered(&mut self, number: u64) {

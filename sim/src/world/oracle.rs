@@ -64,7 +64,7 @@ impl World {
             self.exhibit("what if the power failed now, and nothing were left that was not synced?");
             self.disk.durable_only()
         };
-        self.lose_the_disk_perhaps(200)?;
+        self.lose_the_disk_perhaps(200, false)?;
         let verdict = self.check_image(image);
         verdict
             .map(|_| self.satisfied())
@@ -142,7 +142,7 @@ impl World {
     pub(super) fn check_the_end(&mut self) -> Verdict {
         self.exhibit("reads everything at the end, and writes to each partition:");
         let Some(mut probe) = self.copy_of_live() else { return broken("stuck", "no broker at the end") };
-        self.lose_the_disk_perhaps(1000)?;
+        self.lose_the_disk_perhaps(1000, true)?;
         let reading = probe.read_all()?;
         invariant::check_all(&self.ledger, &reading)?;
         self.check_new_writes(&mut probe)?;

@@ -196,6 +196,7 @@ impl Recovery {
             lineage: turn.work.random.bits() | 1,
             from: restored.manifest.lineage,
             manifest: restored.manifest.number,
+            at: turn.now.wall,
         });
         let mut heads = Vec::new();
         started.encode_head(&mut heads);

@@ -88,7 +88,7 @@ fn every_damaged_byte_and_every_cut_is_noticed() {
 #[test]
 fn the_front_of_a_checkpoint_has_the_bytes_it_always_had() {
     let (mut state, lsn) = sample();
-    state.apply(lsn, &Entry::LineageBegun { lineage: 0xa1, from: 0xb2, manifest: 0xc3 });
+    state.apply(lsn, &Entry::LineageBegun { lineage: 0xa1, from: 0xb2, manifest: 0xc3, at: Timestamp(7) });
     state.apply(lsn, &Entry::CutStored { manifest: 0xd4, cut: Lsn(0xe5), at: Timestamp(0xf6) });
     let hex: String = encode(&state, lsn)[12..100].iter().map(|byte| alloc::format!("{byte:02x}")).collect();
     assert_eq!(
