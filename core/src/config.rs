@@ -14,6 +14,11 @@ pub struct StoreConfig {
     pub start_wait: Duration,
     /// How long a stop waits for the store.
     pub stop_wait: Duration,
+    /// Bytes of a partition that are not stored make a cut due, and eight times as many of all partitions. Data objects are about this
+    /// large at most; a batch more if the last one does not end there.
+    pub object_bytes: u64,
+    /// Bytes of the manifest's own list of data objects from which on it becomes an index object.
+    pub manifest_tail_bytes: usize,
     /// Writes are refused while a change is older than this and not in the store; `None`: never.
     pub unflushed_age_max: Option<Duration>,
 }
@@ -24,6 +29,8 @@ impl Default for StoreConfig {
             flush_interval: Duration::from_secs(60),
             start_wait: Duration::from_secs(10),
             stop_wait: Duration::from_secs(30),
+            object_bytes: limits::DATA_OBJECT_BYTES,
+            manifest_tail_bytes: limits::MANIFEST_TAIL_BYTES,
             unflushed_age_max: None,
         }
     }

@@ -93,13 +93,9 @@ pub const OFFSET_MAX: i64 = i64::MAX / 4;
 pub const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 /// Largest index object that is read.
 pub const INDEX_BYTES_MAX: u64 = 64 << 20;
-/// Bytes of the manifest's own list of data objects from which on it becomes an index object.
+/// Default for the bytes of the manifest's own list of data objects from which on it becomes an index object.
 pub const MANIFEST_TAIL_BYTES: usize = 256 << 10;
-/// Unflushed bytes of a partition that make a cut due.
-pub const CUT_PARTITION_BYTES: u64 = 64 << 20;
-/// Unflushed bytes of all partitions together that make a cut due.
-pub const CUT_BYTES: u64 = 512 << 20;
-/// Data objects are about this large at most; a batch more if the last one does not end there.
+/// Default for the size of data objects, and for the bytes of a partition that make a cut due.
 pub const DATA_OBJECT_BYTES: u64 = 64 << 20;
 /// Data objects that are gathered or written at once.
 pub const DATA_OBJECTS_IN_FLIGHT: usize = 2;

@@ -55,6 +55,13 @@ pub enum Planted {
     StoreNotAsked,
     StoredRecordsSkipped,
     TrimIgnoresUnstored,
+    CutOfDurableOnly,
+    RecoveryPointForgotten,
+    FailedUploadCounted,
+    UnsureCommitCounted,
+    OwnCommitTakenForAnothers,
+    ArchiveOneLate,
+    RestoredEpochNotRaised,
     // Produce.
     DuplicateAnsweredEarly,
     DuplicateWrongOffset,

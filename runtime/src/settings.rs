@@ -291,6 +291,7 @@ impl Serve {
                 start_wait: self.object_store_start_wait,
                 stop_wait: self.object_store_stop_wait,
                 unflushed_age_max: self.max_unflushed_age,
+                ..StoreConfig::default()
             }),
             accept_loss_from: self.accept_loss_from_lsn.map(Lsn),
             data_directory: absolute(&self.data_dir),

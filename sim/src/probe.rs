@@ -30,7 +30,7 @@ use crate::{
     ledger::{OffsetPlace, PartitionKey},
     reading::{FoundBatch, FoundGroup, FoundOffset, FoundPartition, FoundTopic, Reading},
     violation::{Violation, broken},
-    world::come_true,
+    world::{come_true, no_answer},
 };
 
 /// A connection that no client of the world has.
@@ -90,6 +90,8 @@ pub struct Probe {
     deadline: Option<Instant>,
     /// Disk steps that may still be done.
     steps_left: u64,
+    /// The object store gives no answer.
+    store_away: bool,
 }
 
 impl Probe {
@@ -109,6 +111,20 @@ impl Probe {
         probe.steps_left = steps_left;
         probe.carry_out(effects);
         probe.settle();
+        probe
+    }
+
+    /// Starts a broker while the object store gives no answer, and waits for so long.
+    #[must_use]
+    pub fn boot_without_store(config: &Config, seed: u64, disk: SimDisk, micros: u64) -> Probe {
+        let mut effects = Vec::new();
+        let broker = Broker::boot(config.clone(), seed, &mut effects);
+        let now = Now { mono: Instant(1), wall: Timestamp(1_800_000_000_000) };
+        let mut probe = Probe::around(broker, disk, now);
+        probe.store_away = true;
+        probe.carry_out(effects);
+        probe.settle();
+        probe.wait(micros);
         probe
     }
 
@@ -143,6 +159,7 @@ impl Probe {
             ended: None,
             deadline: None,
             steps_left: STEPS_MAX,
+            store_away: false,
         }
     }
 
@@ -207,7 +224,10 @@ impl Probe {
         while self.ended.is_none() {
             if let Some(call) = self.calls.pop_front() {
                 self.now.mono.0 += 10;
-                self.events.push(come_true(self.disk.store(), call));
+                self.events.push(match self.store_away {
+                    true => no_answer(call),
+                    false => come_true(self.disk.store(), call),
+                });
                 self.turn();
                 continue;
             }

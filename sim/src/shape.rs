@@ -121,6 +121,12 @@ pub struct Shape {
     pub stored: bool,
     /// Time after which a change is to be there, in microseconds.
     pub flush_micros: u64,
+    /// Size of its data objects in bytes.
+    pub object_bytes: u64,
+    /// Bytes of lists of objects that become an object of their own.
+    pub index_bytes: u64,
+    /// Whether writes are refused while what is not stored is old.
+    pub age_limited: bool,
     /// Typical time of a request to it, in microseconds.
     pub store_micros: u64,
     /// Thousandths of its requests that are lost, done unheard, or done late.
@@ -143,7 +149,7 @@ impl Shape {
     /// Whether the object store may fail to answer.
     #[must_use]
     pub fn store_fails(&self) -> bool {
-        self.stored && (self.store_faults > 0 || self.store_outages)
+        self.stored && (self.store_faults > 0 || self.store_outages || self.age_limited)
     }
 
     /// Tells the broker of the object store, as the settings say.
@@ -152,7 +158,9 @@ impl Shape {
             flush_interval: Duration::from_micros(self.flush_micros),
             start_wait: Duration::from_secs(30),
             stop_wait: Duration::from_secs(10),
-            unflushed_age_max: None,
+            object_bytes: self.object_bytes,
+            manifest_tail_bytes: usize::try_from(self.index_bytes).unwrap_or(usize::MAX),
+            unflushed_age_max: self.age_limited.then(|| Duration::from_micros(self.flush_micros * 4)),
         });
     }
 
@@ -222,6 +230,9 @@ impl Shape {
             stored,
             flush_micros: bucket.magnitude(5_000, 2_000_000),
             store_micros: bucket.magnitude(100, 50_000),
+            object_bytes: bucket.magnitude(1_000, 1 << 20),
+            index_bytes: bucket.magnitude(100, 10_000),
+            age_limited: bucket.chance(200),
             store_faults: if faults(&mut bucket, 600) { bucket.magnitude(5, 300) } else { 0 },
             store_outages: faults(&mut bucket, 300),
             config,
@@ -283,7 +294,7 @@ enum Slot<'a> {
 type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
 
 /// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
-const KNOBS: [Knob; 45] = [
+const KNOBS: [Knob; 48] = [
     ("operations", |shape| Slot::Long(&mut shape.operations)),
     ("crashes", |shape| Slot::Long(&mut shape.crashes)),
     ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
@@ -318,6 +329,9 @@ const KNOBS: [Knob; 45] = [
     ("store_faults", |shape| Slot::Long(&mut shape.store_faults)),
     ("stored", |shape| Slot::Flag(&mut shape.stored)),
     ("flush_micros", |shape| Slot::Long(&mut shape.flush_micros)),
+    ("object_bytes", |shape| Slot::Long(&mut shape.object_bytes)),
+    ("index_bytes", |shape| Slot::Long(&mut shape.index_bytes)),
+    ("age_limited", |shape| Slot::Flag(&mut shape.age_limited)),
     ("store_micros", |shape| Slot::Long(&mut shape.store_micros)),
     ("lasting_topics", |shape| Slot::Long(&mut shape.lasting_topics)),
     ("passing_topics", |shape| Slot::Long(&mut shape.passing_topics)),

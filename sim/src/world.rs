@@ -15,7 +15,7 @@ mod over_budget;
 mod sample;
 mod scenes;
 
-pub(crate) use courier::come_true;
+pub(crate) use courier::{come_true, no_answer};
 pub(crate) use scenes::{brief, brief_step};
 
 use std::{

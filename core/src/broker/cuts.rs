@@ -39,10 +39,7 @@ use self::{
 use crate::{
     broker::cache::Cache,
     config::StoreConfig,
-    limits::{
-        CUT_BYTES, CUT_PARTITION_BYTES, CUT_PAUSE, DATA_OBJECTS_IN_FLIGHT, MANIFEST_BYTES_MAX,
-        MANIFEST_TAIL_BYTES, RESERVED_OFFSETS,
-    },
+    limits::{CUT_PAUSE, DATA_OBJECTS_IN_FLIGHT, MANIFEST_BYTES_MAX, RESERVED_OFFSETS},
     log::{entry::Append, recovery::Restored, writer::Log},
     marks::{Mark, mark},
     partition::Partition,
@@ -206,7 +203,7 @@ impl Cuts {
         unstored.bytes += bytes;
         unstored.records += i64::from(append.header.last_offset_delta) + 1;
         self.unstored_bytes += bytes;
-        self.large |= unstored.bytes >= CUT_PARTITION_BYTES;
+        self.large |= unstored.bytes >= self.config.object_bytes;
     }
 
     /// Partitions are gone.
@@ -339,7 +336,8 @@ impl Cuts {
     /// When the next cut is due; `None`: nothing has changed.
     fn due_at(&self) -> Option<Instant> {
         let since = self.changed_since?;
-        let large = self.large || self.unstored_bytes >= CUT_BYTES || self.stop_by.is_some();
+        let large =
+            self.large || self.unstored_bytes / 8 >= self.config.object_bytes || self.stop_by.is_some();
         let due = if large { since } else { since.after(self.config.flush_interval) };
         let paused = self.last_begun.filter(|_| self.stop_by.is_none()).map(|begun| begun.after(CUT_PAUSE));
         Some(due.max(paused.unwrap_or_default()).max(self.hold_until.unwrap_or_default()))
@@ -388,7 +386,8 @@ impl Cuts {
         let upto = view.log.staged_upto();
         // Also what is on its way into the log: it will be durable before this is read.
         let waits = |partition: &&Partition| {
-            partition.visible < partition.log_end || self.unstored.contains_key(&partition.id)
+            (partition.visible < partition.log_end && !planted(Planted::CutOfDurableOnly))
+                || self.unstored.contains_key(&partition.id)
         };
         let spans = view.state.partitions().filter(waits).map(|partition| Span {
             partition: partition.id,
@@ -427,7 +426,7 @@ impl Cuts {
                     let Some(newest) = &self.newest else { break };
                     let size = newest.tail_bytes()
                         + uploading.data.values().map(DataRef::encoded_len).sum::<usize>();
-                    if size > MANIFEST_TAIL_BYTES && uploading.index.is_none() {
+                    if size > self.config.manifest_tail_bytes && uploading.index.is_none() {
                         self.begin_index(uploading, view, turn);
                         break;
                     }
@@ -454,7 +453,10 @@ impl Cuts {
     }
 
     fn begin_uploads(&mut self, cut: &mut Cut, view: View<'_>, turn: &mut Turn<'_>) {
-        let mut uploading = Uploading { planned: plan(view.state, &cut.spans), ..Uploading::default() };
+        let mut uploading = Uploading {
+            planned: plan(view.state, &cut.spans, self.config.object_bytes),
+            ..Uploading::default()
+        };
         let name = self.name(view.state.epoch);
         let state = StateRef { name, len: cut.state.len() as u64, crc: crc32c::crc32c(&cut.state) };
         let object = Object::new(What::State(state), ObjectKey::State(name), vec![cut.state.clone()]);
@@ -606,6 +608,14 @@ impl Cuts {
                 let object = upload.object().renamed(name);
                 uploading.uploads.insert(name.number, Upload::write(name.number, order, object, turn));
             }
+            (Err(_), None) if planted(Planted::FailedUploadCounted) => {
+                let order = upload.order;
+                match upload.object().what {
+                    What::Data(data) => drop(uploading.data.insert(order, data)),
+                    What::State(state) => uploading.state = Some(state),
+                    What::Index(index) => uploading.index = Some(index),
+                }
+            }
             (Err(error), None) => {
                 mark(Mark::UploadFailed);
                 let attempts = upload.pause(turn);
@@ -621,6 +631,7 @@ impl Cuts {
         };
         match result {
             Ok(_) => Some(self.finish(view, turn)),
+            Err(_) if planted(Planted::UnsureCommitCounted) => Some(self.finish(view, turn)),
             Err(error) => {
                 mark(Mark::CommitUnsure);
                 // There is one: it may be our own. Otherwise it may still come.
@@ -651,7 +662,9 @@ impl Cuts {
             unreachable!("a commit is waited for")
         };
         match result {
-            Ok(ObjectReply::Bytes(found)) if found == *bytes => {
+            Ok(ObjectReply::Bytes(found))
+                if found == *bytes && !planted(Planted::OwnCommitTakenForAnothers) =>
+            {
                 mark(Mark::CommitWasOurs);
                 Ok(Some(self.finish(view, turn)))
             }
@@ -696,9 +709,12 @@ impl Cuts {
             }
             self.measure(span.partition, view.state);
         }
-        self.large = self.unstored.values().any(|unstored| unstored.bytes >= CUT_PARTITION_BYTES);
+        self.large = self.unstored.values().any(|unstored| unstored.bytes >= self.config.object_bytes);
         self.cut_failures = 0;
         self.carried = Duration::ZERO;
+        if planted(Planted::RecoveryPointForgotten) {
+            self.changed_since = None;
+        }
         let committed = Committed { manifest: manifest.number, cut: upto, at: manifest.cut_at };
         turn.tell(Notice::info(format!(
             "stored up to LSN {upto}: {bytes} bytes in {} objects, manifest {}, {} ms",
@@ -727,12 +743,12 @@ impl Uploading {
     }
 }
 
-/// How long ago that was, by the wall clock; nothing if it was never.
+/// How long ago that was at most, by the wall clock, which counts milliseconds; nothing if it was never.
 fn age(at: Timestamp, now: Timestamp) -> Duration {
     if at == Timestamp(0) {
         return Duration::ZERO;
     }
-    Duration::from_millis(u64::try_from(now.0.saturating_sub(at.0)).unwrap_or(0))
+    Duration::from_millis(u64::try_from(now.0.saturating_sub(at.0).saturating_add(1)).unwrap_or(0))
 }
 
 fn footer(cut: Lsn, view: View<'_>) -> Footer {

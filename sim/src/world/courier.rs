@@ -169,6 +169,11 @@ fn brief(request: &ObjectRequest) -> String {
     }
 }
 
+/// What a copy of the broker is told while the store is away.
+pub(crate) fn no_answer((op, request, _): (OpId, ObjectRequest, Option<ObjectResult>)) -> Event {
+    Event::Object(op, Err(failed(&request, ObjectErrorKind::Unknown, "no answer in time")))
+}
+
 /// What a copy of the broker is to be told of a request that was under way.
 pub(crate) fn come_true(
     store: &dyn evenkeel_core::port::ObjectStore,

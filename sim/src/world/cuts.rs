@@ -2,7 +2,8 @@
 //! given out since is given out again, and what is missing is younger than the broker says.
 
 use evenkeel_core::{
-    port::{Fault, ObjectRequest},
+    log::Refusal,
+    port::{Disk, Fault, FileName, ObjectRequest},
     store::{Manifest, ObjectKey, ObjectName},
     units::Instant,
 };
@@ -64,7 +65,10 @@ impl World {
         let Some(newest) = store.newest_manifest() else { return Ok(()) };
         let empty = SimDisk::beside(store);
         self.exhibit("what if the disk were lost now?");
-        let probe = Probe::boot(&self.shape.config, self.oracle.bits(), empty.clone());
+        if self.oracle.chance(200) {
+            self.check_no_answer_is_no_start(&empty)?;
+        }
+        let probe = Probe::boot(&self.shape.config, self.oracle.bits(), empty);
         check_served(&probe)?;
         let reading = probe.clone().read_all()?;
         let cut = self.ledger_of(newest.state.map(|state| state.name));
@@ -77,6 +81,20 @@ impl World {
         }
         self.satisfied();
         Ok(())
+    }
+
+    /// An empty disk and a store that does not answer: nothing is begun.
+    fn check_no_answer_is_no_start(&mut self, empty: &SimDisk) -> Verdict {
+        self.mark("disk lost, store away");
+        let probe =
+            Probe::boot_without_store(&self.shape.config, self.oracle.bits(), empty.clone(), 100_000_000);
+        match probe.ended() {
+            Some(Ended::Halted(Fault::Refused(Refusal::Store(_)))) => Ok(()),
+            other => broken(
+                "false-start",
+                format!("the disk is empty and the store does not answer, and the start ends with {other:?}"),
+            ),
+        }
     }
 
     fn ledger_of(&self, state: Option<ObjectName>) -> Ledger {
@@ -160,13 +178,33 @@ impl World {
             return Ok(());
         };
         self.mark("taken over");
+        // It is started again, more often than the other one was.
+        let mut left = self.disk.durable_only().moved_beside(restored.disk().store().clone());
+        for _ in 0..3 {
+            let again = Probe::boot(&self.shape.config, self.oracle.bits(), left);
+            let refused = matches!(
+                again.ended(),
+                Some(Ended::Halted(Fault::Deposed(_) | Fault::Refused(Refusal::Damage(_))))
+            );
+            // A directory in which nothing is durable yet is an empty one.
+            let files = again.disk().list().unwrap_or_default();
+            let empty = !files.iter().any(|entry| matches!(entry.file, FileName::Segment(_)));
+            if !refused && !empty && again.state().is_some_and(|state| state.store.from == 0) {
+                return broken(
+                    "not-fenced",
+                    format!("a process that was replaced starts again: {:?}", again.ended()),
+                );
+            }
+            left = again.disk().durable_only();
+        }
         let before = restored.disk().store().newest_manifest();
         zombie.change();
         zombie.wait(100_000_000);
         let unchanged = zombie.disk().store().newest_manifest() == before;
         match zombie.ended() {
             Some(Ended::Halted(Fault::Deposed(_))) if unchanged => Ok(()),
-            Some(Ended::Halted(Fault::LogWrite(_))) if unchanged => Ok(()),
+            // It was about to stop in any case, or its disk to fail.
+            Some(Ended::Halted(Fault::LogWrite(_)) | Ended::Stopped) if unchanged => Ok(()),
             other => broken(
                 "not-fenced",
                 format!("a process that was replaced goes on: {other:?}, manifest unchanged: {unchanged}"),

@@ -110,6 +110,13 @@ impl World {
         self.exhibit(&format!("what if the disk had been damaged: {fault}?"));
         self.exhibit_disk(&damaged);
         let mut probe = Probe::boot(&self.shape.config, self.oracle.bits(), damaged);
+        if let Some(Ended::Halted(Fault::Deposed(_))) = probe.ended()
+            && matches!(fault.file(), FileName::Segment(_))
+        {
+            // A log that ends in front of what is stored of it, or that has forgotten which store is its own.
+            self.mark("media fault refused by the store");
+            return Ok(());
+        }
         if let Some(Ended::Halted(Fault::Refused(refusal))) = probe.ended() {
             self.mark("media fault refused");
             let named = refusal.to_string();

@@ -4,6 +4,7 @@
 use alloc::{collections::BTreeMap, collections::VecDeque, vec::Vec};
 
 use crate::{
+    planted::{Planted, planted},
     store::{DataRef, StoredObject},
     units::{Offset, PartitionId, Timestamp},
 };
@@ -65,7 +66,10 @@ impl Archive {
     /// Where the record at that offset is, or the first one behind it.
     pub(in crate::broker) fn find(&self, partition: PartitionId, offset: Offset) -> Option<Place> {
         let ranges = self.partitions.get(&partition)?;
-        ranges.get(ranges.partition_point(|range| range.end <= offset)).map(|range| self.place(range))
+        let late = i64::from(planted(Planted::ArchiveOneLate));
+        ranges
+            .get(ranges.partition_point(|range| range.end.0 <= offset.0 + late))
+            .map(|range| self.place(range))
     }
 
     /// The first place with offsets from `from` on, and in front of `upto`, with a record at or after that time.

@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use crate::{
     broker::cache::Cache,
-    limits::DATA_OBJECT_BYTES,
     log::entry::Entry,
     partition::index::IndexEntry,
     port::{DiskReply, DiskRequest, DiskStep, FileName, Lane, ObjectRequest},
@@ -40,12 +39,9 @@ pub(super) struct Planned {
     bytes: u64,
 }
 
-/// A partition that has this much gets objects of its own.
-const OWN_OBJECT_BYTES: u64 = DATA_OBJECT_BYTES / 4;
-
-/// Distributes batches over objects: the many small partitions share some, a large one has its own. The objects of a partition come
-/// in offset order.
-pub(super) fn plan(state: &State, spans: &[Span]) -> VecDeque<Planned> {
+/// Distributes batches over objects of about so many bytes: the many small partitions share some, one with a quarter of that has its
+/// own. The objects of a partition come in offset order.
+pub(super) fn plan(state: &State, spans: &[Span], object_bytes: u64) -> VecDeque<Planned> {
     let mut planned = VecDeque::new();
     let mut shared = Planned::default();
     for span in spans {
@@ -59,8 +55,8 @@ pub(super) fn plan(state: &State, spans: &[Span]) -> VecDeque<Planned> {
         if wanted.is_empty() {
             continue;
         }
-        if bytes < OWN_OBJECT_BYTES {
-            if shared.bytes + bytes > DATA_OBJECT_BYTES {
+        if bytes < object_bytes / 4 {
+            if shared.bytes + bytes > object_bytes {
                 planned.push_back(core::mem::take(&mut shared));
             }
             shared.bytes += bytes;
@@ -72,7 +68,7 @@ pub(super) fn plan(state: &State, spans: &[Span]) -> VecDeque<Planned> {
         for wanted in wanted {
             own.bytes += u64::from(wanted.entry.len());
             part.push(wanted);
-            if own.bytes >= DATA_OBJECT_BYTES {
+            if own.bytes >= object_bytes {
                 own.parts.push((span.partition, core::mem::take(&mut part)));
                 planned.push_back(core::mem::take(&mut own));
             }
