@@ -23,7 +23,7 @@ use crate::{
         admin::{
             Refused,
             configs::{BROKER, TOPIC, unknown_topic},
-            sentence, shown,
+            sentence, shown, twice,
         },
     },
     error_code,
@@ -44,17 +44,6 @@ const SUBTRACT: i8 = 3;
 
 /// The configs of a topic as they are to be.
 type Configs = BTreeMap<String, String>;
-
-/// Resources that a request names more than once.
-fn twice<'a>(resources: impl Iterator<Item = (i8, &'a StrBytes)>) -> BTreeSet<(i8, StrBytes)> {
-    let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
-    for (kind, name) in resources {
-        if !seen.insert((kind, name)) {
-            twice.insert((kind, name.clone()));
-        }
-    }
-    twice
-}
 
 fn invalid(message: impl Into<String>) -> Refused {
     (error_code::INVALID_REQUEST, message.into())
@@ -77,7 +66,8 @@ fn check_entries<'a>(entries: impl Iterator<Item = (&'a StrBytes, bool)>) -> Res
 impl Live {
     /// The configs that a topic has are replaced by those that are named.
     pub(super) fn alter_configs(&mut self, asker: Asker, request: AlterConfigsRequest, turn: &mut Turn<'_>) {
-        let twice = twice(request.resources.iter().map(|each| (each.resource_type, &each.resource_name)));
+        let named = request.resources.iter().map(|each| (each.resource_type, each.resource_name.clone()));
+        let twice = twice(named);
         let mut responses = Vec::with_capacity(request.resources.len());
         for resource in request.resources {
             let (kind, name) = (resource.resource_type, &resource.resource_name);
@@ -112,7 +102,8 @@ impl Live {
         request: IncrementalAlterConfigsRequest,
         turn: &mut Turn<'_>,
     ) {
-        let twice = twice(request.resources.iter().map(|each| (each.resource_type, &each.resource_name)));
+        let named = request.resources.iter().map(|each| (each.resource_type, each.resource_name.clone()));
+        let twice = twice(named);
         let mut responses = Vec::with_capacity(request.resources.len());
         for resource in request.resources {
             let (kind, name) = (resource.resource_type, &resource.resource_name);

@@ -25,7 +25,7 @@ use kafka_protocol::{
 use crate::{
     broker::{
         Asker, Live,
-        admin::{OPERATIONS_NOT_ASKED, Refused, TOPIC_OPERATIONS, sentence, shown},
+        admin::{OPERATIONS_NOT_ASKED, Refused, TOPIC_OPERATIONS, sentence, shown, twice},
     },
     error_code,
     limits::{PARTITIONS_MAX, PARTITIONS_TOLD_MAX, TOPIC_PARTITIONS_MAX},
@@ -43,17 +43,13 @@ impl Live {
         request: CreatePartitionsRequest,
         turn: &mut Turn<'_>,
     ) {
-        let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
-        for topic in &request.topics {
-            if !seen.insert(topic.name.clone()) {
-                twice.insert(topic.name.clone());
-            }
-        }
+        let (twice, mut told) =
+            (twice(request.topics.iter().map(|topic| topic.name.clone())), BTreeSet::new());
         let mut results = Vec::new();
         for topic in request.topics {
             let outcome = if !twice.contains(&topic.name) {
                 self.check_growth(&topic)
-            } else if seen.remove(&topic.name) {
+            } else if told.insert(topic.name.clone()) {
                 Err((error_code::INVALID_REQUEST, String::from("Duplicate topic name.")))
             } else {
                 continue;
