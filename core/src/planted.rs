@@ -89,6 +89,17 @@ pub enum Planted {
     LeaveToldBeforeDurable,
     GroupDeletionToldBeforeDurable,
     FormerInstanceKept,
+    // Administration.
+    PartitionsToldBeforeDurable,
+    CheckpointWithoutAddedPartitions,
+    ConfigsToldBeforeDurable,
+    ConfigDeletionUnlogged,
+    ConfigDeletionNotInForce,
+    ConfigsMerged,
+    LogStartToldBeforeDurable,
+    LogStartReadBeforeDurable,
+    CheckpointWithoutLogStart,
+    DeletedRecordsServed,
     // Bugs that were.
     TrimmedRecordUnseen,
     LossReportedLast,

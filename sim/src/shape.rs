@@ -77,6 +77,8 @@ pub struct Shape {
     pub committers: u64,
     /// Operators of groups.
     pub overseers: u64,
+    /// Operators of topics: of their partitions, configs and records.
+    pub stewards: u64,
     /// Whether the state after each start is compared with the one before.
     pub compares_states: bool,
     /// Topics that live through the whole run.
@@ -153,6 +155,7 @@ impl Shape {
         let calm = dice.chance(200);
         let faults = |dice: &mut Dice, often: u64| !calm && dice.chance(often);
         let mut weather = Dice::of(seed, "weather");
+        let mut keeping = Dice::of(seed, "stewards");
         let grouped = gathering.chance(500);
         let some = |dice: &mut Dice, low: u64, high: u64| if grouped { dice.between(low, high) } else { 0 };
         Shape {
@@ -163,6 +166,7 @@ impl Shape {
             churn: some(&mut gathering, 0, 60),
             committers: some(&mut gathering, 0, 1),
             overseers: some(&mut gathering, 0, 1),
+            stewards: if keeping.chance(450) { keeping.between(1, 2) } else { 0 },
             compares_states: gathering.chance(if grouped { 700 } else { 200 }),
             operations: dice.between(80, 320),
             crashes: dice.between(1, 5),
@@ -250,7 +254,7 @@ enum Slot<'a> {
 type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
 
 /// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
-const KNOBS: [Knob; 40] = [
+const KNOBS: [Knob; 41] = [
     ("operations", |shape| Slot::Long(&mut shape.operations)),
     ("crashes", |shape| Slot::Long(&mut shape.crashes)),
     ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
@@ -279,6 +283,7 @@ const KNOBS: [Knob; 40] = [
     ("churn", |shape| Slot::Long(&mut shape.churn)),
     ("committers", |shape| Slot::Long(&mut shape.committers)),
     ("overseers", |shape| Slot::Long(&mut shape.overseers)),
+    ("stewards", |shape| Slot::Long(&mut shape.stewards)),
     ("rebalance_delay_ms", |shape| Slot::Millis(&mut shape.config.group_initial_rebalance_delay)),
     ("compares_states", |shape| Slot::Flag(&mut shape.compares_states)),
     ("lasting_topics", |shape| Slot::Long(&mut shape.lasting_topics)),

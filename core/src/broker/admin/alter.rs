@@ -28,12 +28,15 @@ use crate::{
     },
     error_code,
     log::entry::Entry,
+    marks::{Mark, mark},
+    planted::{Planted, planted},
     port::AdminResponse,
     state::{
         configs::{TopicConfigKey, check_config, items},
         topic::Topic,
     },
     turn::Turn,
+    units::Lsn,
 };
 
 /// What is to happen to a config, as Kafka numbers it.
@@ -81,6 +84,7 @@ impl Live {
                         .filter_map(|each| Some((each.name.to_string(), each.value.as_ref()?.to_string())))
                         .collect()
                 })
+                .map(|configs| self.merged(name, configs))
                 .and_then(|configs: Configs| self.change_configs(name, configs, request.validate_only));
             let (error_code, message) = outcome.err().unwrap_or_default();
             responses.push(
@@ -92,7 +96,7 @@ impl Live {
             );
         }
         let response = AlterConfigsResponse::default().with_responses(responses);
-        self.answer_admin(asker, AdminResponse::AlterConfigs(response), self.state.catalog_known, turn);
+        self.answer_admin(asker, AdminResponse::AlterConfigs(response), self.configs_known(), turn);
     }
 
     /// Single configs are set, taken away, or added to.
@@ -127,7 +131,20 @@ impl Live {
         }
         let response = IncrementalAlterConfigsResponse::default().with_responses(responses);
         let response = AdminResponse::IncrementalAlterConfigs(response);
-        self.answer_admin(asker, response, self.state.catalog_known, turn);
+        self.answer_admin(asker, response, self.configs_known(), turn);
+    }
+
+    /// Below which LSN everything must be durable before a change of configs may be acknowledged.
+    fn configs_known(&self) -> Lsn {
+        if planted(Planted::ConfigsToldBeforeDurable) { self.log.durable() } else { self.state.catalog_known }
+    }
+
+    /// What is named replaces everything, unless a bug is planted.
+    fn merged(&self, name: &str, named: Configs) -> Configs {
+        let before = self.state.topic_named(name).filter(|_| planted(Planted::ConfigsMerged));
+        let mut configs = before.map(|topic| topic.created.configs.clone()).unwrap_or_default();
+        configs.extend(named);
+        configs
     }
 
     /// The topic whose configs may be altered.
@@ -204,13 +221,22 @@ impl Live {
                 .map(|(name, value)| (name, Some(value))),
         );
         if validate_only || changes.is_empty() {
+            mark(Mark::ConfigsAsTheyWere);
             return Ok(());
         }
         if !self.log.accepts() {
+            mark(Mark::AdminNoRoom);
             let message = String::from("the disk gives no room for another log segment");
             return Err((error_code::KAFKA_STORAGE_ERROR, message));
         }
         let topic = topic.id();
+        let deletes = changes.values().any(Option::is_none);
+        mark(if deletes { Mark::ConfigDeleted } else { Mark::ConfigsChanged });
+        if planted(Planted::ConfigDeletionUnlogged) {
+            let entry = Entry::ConfigsChanged { topic, configs: changes.clone() };
+            self.state.apply(self.log.durable(), &entry);
+            changes.retain(|_, value| value.is_some());
+        }
         self.commit(Entry::ConfigsChanged { topic, configs: changes }, Bytes::new());
         Ok(())
     }

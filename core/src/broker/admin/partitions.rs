@@ -30,6 +30,8 @@ use crate::{
     error_code,
     limits::{PARTITIONS_MAX, PARTITIONS_TOLD_MAX, TOPIC_PARTITIONS_MAX},
     log::entry::Entry,
+    marks::{Mark, mark},
+    planted::{Planted, planted},
     port::AdminResponse,
     state::topic::{Topic, check_name},
     turn::Turn,
@@ -58,6 +60,7 @@ impl Live {
             results.push(match outcome {
                 Ok((id, partitions)) => {
                     if !request.validate_only {
+                        mark(Mark::PartitionsAdded);
                         let first_partition = self.state.next_partition();
                         let entry = Entry::PartitionsAdded { topic: id, first_partition, partitions };
                         self.commit(entry, Bytes::new());
@@ -70,7 +73,9 @@ impl Live {
             });
         }
         let response = CreatePartitionsResponse::default().with_results(results);
-        self.answer_admin(asker, AdminResponse::CreatePartitions(response), self.state.catalog_known, turn);
+        let early = planted(Planted::PartitionsToldBeforeDurable);
+        let known = if early { self.log.durable() } else { self.state.catalog_known };
+        self.answer_admin(asker, AdminResponse::CreatePartitions(response), known, turn);
     }
 
     /// The topic, and how many partitions it gets.
@@ -81,6 +86,7 @@ impl Live {
         };
         let (now, count) = (topic.partition_count(), asked.count);
         if count == now {
+            mark(Mark::GrowthRefused);
             let message = format!("Topic already has {now} partition(s).");
             return Err((error_code::INVALID_PARTITIONS, message));
         }
@@ -113,6 +119,7 @@ impl Live {
             }
         }
         if !self.log.accepts() {
+            mark(Mark::AdminNoRoom);
             let message = String::from("the disk gives no room for another log segment");
             return Err((error_code::KAFKA_STORAGE_ERROR, message));
         }
