@@ -1,6 +1,7 @@
 //! Answers that must be taken, and answers that must be rejected, each by the rule that it breaks.
 
 mod admin;
+mod groups;
 
 use bytes::Bytes;
 use evenkeel_core::{
