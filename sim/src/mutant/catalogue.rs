@@ -781,7 +781,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "the growth of a topic is acknowledged before it is durable",
         "power loss or kill",
         &["lost-partition"],
-        1000,
+        100,
     ),
     bug(
         Mutant::Core(Planted::CheckpointWithoutAddedPartitions),
@@ -789,7 +789,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "partitions that a topic got later are left out of checkpoints",
         "recovery from it",
         &["lost-partition"],
-        1000,
+        100,
     ),
     bug(
         Mutant::Core(Planted::ConfigsToldBeforeDurable),
@@ -797,7 +797,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "a change of configs is acknowledged before it is durable",
         "power loss or kill",
         &["lost-config", "config-went-back"],
-        1000,
+        100,
     ),
     bug(
         Mutant::Core(Planted::ConfigDeletionUnlogged),
@@ -805,7 +805,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "a config that is given no more is not logged as that",
         "any restart",
         &["config-went-back"],
-        1000,
+        100,
     ),
     bug(
         Mutant::Core(Planted::ConfigDeletionNotInForce),
@@ -813,7 +813,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "a config that is given no more stays in force",
         "produce after a deletion of LogAppendTime",
         &["wrong-timestamp", "phantom"],
-        1000,
+        100,
     ),
     bug(
         Mutant::Core(Planted::ConfigsMerged),
@@ -821,7 +821,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "AlterConfigs keeps the configs that it does not name",
         "AlterConfigs",
         &["config-went-back"],
-        1000,
+        100,
     ),
     bug(
         Mutant::Core(Planted::LogStartToldBeforeDurable),
@@ -829,7 +829,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "a deletion of records is acknowledged before it is durable",
         "power loss or kill",
         &["log-start-went-back"],
-        1000,
+        100,
     ),
     bug(
         Mutant::Core(Planted::LogStartReadBeforeDurable),
@@ -837,7 +837,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "who reads is told of a log start before it is durable",
         "question while a deletion is in flight, crash",
         &["log-start-went-back"],
-        1000,
+        100,
     ),
     bug(
         Mutant::Core(Planted::CheckpointWithoutLogStart),
@@ -845,7 +845,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "log starts are left out of checkpoints",
         "recovery from it",
         &["log-start-went-back"],
-        1000,
+        100,
     ),
     bug(
         Mutant::Core(Planted::DeletedRecordsServed),
@@ -853,7 +853,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "records in front of the log start can still be fetched",
         "fetch of deleted records",
         &["resurrected-record"],
-        1000,
+        100,
     ),
     // Bugs that were: found by the simulator, the crash points or a fuzzer, and fixed.
     bug(
