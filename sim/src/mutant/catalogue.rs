@@ -910,7 +910,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "a batch is served with a rotten leader epoch",
         "rot under a running broker",
         &["damaged-read", "epoch-not-raised"],
-        5000,
+        18_000,
     ),
     bug(
         Mutant::Core(Planted::TrimCountedEarly),
