@@ -158,7 +158,7 @@ impl Shape {
         let mut keeping = Dice::of(seed, "stewards");
         let grouped = gathering.chance(500);
         let some = |dice: &mut Dice, low: u64, high: u64| if grouped { dice.between(low, high) } else { 0 };
-        Shape {
+        let mut shape = Shape {
             members: some(&mut gathering, 1, 4),
             groups: some(&mut gathering, 1, 2),
             static_members: some(&mut gathering, 0, 3),
@@ -196,7 +196,12 @@ impl Shape {
             write_micros: dice.magnitude(5, 300),
             sync_micros: dice.magnitude(20, 5000),
             config,
+        };
+        // Where all of them keep their place, only members that are often away leave a rebalance that nobody joins.
+        if shape.static_members >= shape.members {
+            shape.churn *= 3;
         }
+        shape
     }
 
     /// Ten times as much of everything: what only shows after many crashes of one log, or among many clients.

@@ -54,7 +54,9 @@ impl Consumer {
         let (key, name) = &usable[dice.index(usable.len())];
         let known = desk.ledger.high_watermark(*key);
         self.waits = true;
-        if name.starts_with("lasting") && dice.chance(250) {
+        // A look-up reads one batch: where reads may fail, enough of them that some do.
+        let looks = if desk.shape.read_eio > 0 { 600 } else { 250 };
+        if name.starts_with("lasting") && dice.chance(looks) {
             let (timestamp, asked) = match some_time(desk, *key, dice) {
                 Some((time, known)) if dice.chance(700) => (time, Asked::Time(*key, time, known)),
                 Some(_) | None => (-1, Asked::End(*key, known)),

@@ -171,7 +171,7 @@ impl Member {
         topics.dedup();
         let session_ms = desk.shape.session_ms;
         let newest = desk.ledger.group(&self.group).map_or(0, |group| group.newest);
-        let quarters = if newest % 4 == 3 { REBALANCE_QUARTERS_IMPATIENT } else { REBALANCE_QUARTERS };
+        let quarters = if newest % 2 == 1 { REBALANCE_QUARTERS_IMPATIENT } else { REBALANCE_QUARTERS };
         let timeout = |ms: u64| i32::try_from(ms).expect("short");
         let protocol = JoinGroupRequestProtocol::default()
             .with_name(StrBytes::from_static_str("even"))
