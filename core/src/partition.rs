@@ -15,6 +15,7 @@ use crate::{
         index::{BatchIndex, Place},
         producers::Producers,
     },
+    planted::{Planted, planted},
     units::{Epoch, Lsn, Offset, PartitionId, TopicId},
 };
 
@@ -92,8 +93,12 @@ impl Partition {
         assert!(log_start <= self.log_end, "only what was taken is deleted");
         if log_start > self.log_start {
             self.log_start = log_start;
-            self.start_known = lsn.plus(1);
-            self.batches.drop_below(log_start);
+            if !planted(Planted::LogStartReadBeforeDurable) {
+                self.start_known = lsn.plus(1);
+            }
+            if !planted(Planted::DeletedRecordsServed) {
+                self.batches.drop_below(log_start);
+            }
         }
     }
 

@@ -106,6 +106,17 @@ pub enum Planted {
     LeaveToldBeforeDurable,
     GroupDeletionToldBeforeDurable,
     FormerInstanceKept,
+    // Administration.
+    PartitionsToldBeforeDurable,
+    CheckpointWithoutAddedPartitions,
+    ConfigsToldBeforeDurable,
+    ConfigDeletionUnlogged,
+    ConfigDeletionNotInForce,
+    ConfigsMerged,
+    LogStartToldBeforeDurable,
+    LogStartReadBeforeDurable,
+    CheckpointWithoutLogStart,
+    DeletedRecordsServed,
     // Bugs that were.
     TrimmedRecordUnseen,
     LossReportedLast,

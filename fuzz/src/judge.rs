@@ -8,7 +8,7 @@ use evenkeel_core::{
 };
 
 use crate::{
-    batch::{self, Numbered, numbered},
+    batch::{Numbered, numbered},
     choices::Choices,
     damage::{CHOICE_BYTES, damage},
     evidence::evidence,
@@ -149,17 +149,15 @@ impl Case {
 
     /// New batches get offsets that were never given out for what is still there or was given up.
     fn assert_goes_on(&self, world: &mut World, end: Lsn, skipped: i64) {
-        for (name, partitions) in self.truth.contents(end) {
-            for (index, bytes) in (0..).zip(partitions) {
-                let last = batch::split(&bytes)
-                    .and_then(|batches| batches.last().map(|(header, _)| header.last_offset().0 + 1));
+        for (name, topic) in self.truth.known(end).topics {
+            for (index, (_, log_end)) in (0..).zip(topic.spans) {
                 let probe = Numbered { number: u64::MAX, count: 1, filling: 0, by: None };
                 let response = world.ask(requests::produce(&name, index, -1, numbered(probe)));
                 let Response::Produce(response) = response else { panic!("{response:?}") };
                 let answer = &response.responses[0].partition_responses[0];
                 assert_eq!(
                     (answer.error_code, answer.base_offset),
-                    (0, last.unwrap_or(0) + skipped),
+                    (0, log_end + skipped),
                     "{name}-{index}: {:?}",
                     self.story
                 );

@@ -1,6 +1,7 @@
 //! What the fuzz targets share: a disk, a world around a broker, the truth about its log, damage, and a judge.
 
 pub mod batch;
+pub mod changes;
 pub mod choices;
 pub mod damage;
 pub mod dialogue;
@@ -15,6 +16,7 @@ pub mod raw;
 pub mod requests;
 pub mod sample;
 pub mod served;
+pub mod told;
 pub mod truth;
 pub mod turns;
 pub mod world;

@@ -1,18 +1,24 @@
-//! A life of a broker as the fuzzer plans it: topics, batches, rolls, stops, crashes anywhere, recoveries. Every fault in it
-//! is one that loses nothing that was acknowledged, so after each the broker must serve exactly what it had made durable.
+//! A life of a broker as the fuzzer plans it: topics and their configs, batches, deletions, groups and their commits, rolls, stops,
+//! crashes anywhere, recoveries. Every fault in it is one that loses nothing that was acknowledged, so after each the broker
+//! must serve exactly what it had made durable.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use evenkeel_core::{port::Response, units::Tag};
+use evenkeel_core::{
+    port::{Request, Response},
+    units::{Lsn, Tag},
+};
 
 use crate::{
     batch::{self, Sequenced, numbered},
+    changes::{self, Members, Who},
     choices::Choices,
     memory_disk::{Image, MemoryDisk},
     requests,
+    told::assert_told,
     truth::{Contents, Truth},
     world::{World, small},
 };
@@ -44,6 +50,19 @@ fn assert_stored_once(contents: &Contents) {
     }
 }
 
+/// What is not answered yet.
+#[derive(Clone, Debug)]
+enum Waiting {
+    Batch(batch::Numbered),
+    Change {
+        request: Box<Request>,
+        /// One of the members; `None`: an operator.
+        who: Option<Who>,
+        /// Everything below was durable when it was asked for.
+        since: Lsn,
+    },
+}
+
 /// A broker's life until now.
 #[derive(Debug)]
 pub struct Life {
@@ -51,7 +70,8 @@ pub struct Life {
     pub world: World,
     /// What the disk held at each start, oldest first.
     pub past: Vec<Image>,
-    waiting: Vec<(Tag, batch::Numbered)>,
+    waiting: Vec<(Tag, Waiting)>,
+    members: Members,
     numbers: u64,
     producer: Option<i64>,
     sequences: BTreeMap<(usize, i32), i32>,
@@ -74,6 +94,7 @@ impl Life {
             past: vec![world.disk.image()],
             world,
             waiting: Vec::new(),
+            members: Members::default(),
             numbers: 0,
             producer: None,
             sequences: BTreeMap::new(),
@@ -94,12 +115,17 @@ impl Life {
     }
 
     fn step(&mut self, choices: &mut Choices<'_>) {
-        match choices.below(16) {
+        let step = choices.byte();
+        if step >= changes::FROM {
+            self.change(step, choices);
+            return;
+        }
+        match step % 16 {
             0..=3 => self.produce(choices, false),
             4 | 5 => self.produce(choices, true),
             6 => self.retry(),
-            7 => drop(self.world.send(requests::create(choices.of(&TOPICS), choices.of(&[1, 2, 3])))),
-            8 => drop(self.world.send(requests::delete(choices.of(&TOPICS)))),
+            7 => self.ask(requests::create(choices.of(&TOPICS), choices.of(&[1, 2, 3])), None),
+            8 => self.ask(requests::delete(choices.of(&TOPICS)), None),
             9 => self.world.pass(Duration::from_millis(choices.of(&[11, 0, 1, 5, 1000]))),
             10 => self.world.hold_log = true,
             11 => self.world.release_log(),
@@ -124,6 +150,20 @@ impl Life {
             }
             _ => unreachable!("16 steps"),
         }
+    }
+
+    /// What operators and members of groups do; or time passes, long enough for members to be missed and commits to expire.
+    fn change(&mut self, kind: u8, choices: &mut Choices<'_>) {
+        match self.members.request(kind, choices, &TOPICS) {
+            Some((request, who)) => self.ask(request, Some(who)),
+            None => self.world.pass(Duration::from_millis(choices.of(&[6, 6_000, 21_000, 700_000]))),
+        }
+    }
+
+    fn ask(&mut self, request: Request, who: Option<Who>) {
+        let since = self.world.durable;
+        let tag = self.world.send(request.clone());
+        self.waiting.push((tag, Waiting::Change { request: Box::new(request), who, since }));
     }
 
     fn produce(&mut self, choices: &mut Choices<'_>, idempotent: bool) {
@@ -158,7 +198,7 @@ impl Life {
         }
         let request = requests::produce(TOPICS[topic], index, -1, numbered(batch));
         let tag = self.world.send(request);
-        self.waiting.push((tag, batch));
+        self.waiting.push((tag, Waiting::Batch(batch)));
     }
 
     /// The last idempotent batch once more, whether or not it was answered.
@@ -176,29 +216,42 @@ impl Life {
         }
     }
 
-    /// What is acknowledged is in the log, at that offset, and durable.
+    /// What is acknowledged is in the log, and durable; a batch at that offset.
     fn check_answers(&mut self) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        let world = &mut self.world;
-        let truth = world.truth.take().expect("a life is taken down");
-        self.waiting.retain(|(tag, sent)| {
-            let Some(response) = world.reply(*tag) else { return true };
-            let Response::Produce(response) = response else { panic!("a produce was sent: {response:?}") };
-            let answer = &response.responses[0].partition_responses[0];
-            if answer.error_code == 0 {
-                let place = truth.find(&answer.base_offset.to_be_bytes(), &numbered(*sent).records);
-                assert!(
-                    place.is_some_and(|lsn| lsn < world.durable),
-                    "{sent:?} was acknowledged at offset {} and is at {place:?}, durable up to {}",
-                    answer.base_offset,
-                    world.durable
-                );
+        let mut next = Vec::new();
+        let truth = self.world.truth.take().expect("a life is taken down");
+        for (tag, waiting) in std::mem::take(&mut self.waiting) {
+            let Some(response) = self.world.reply(tag) else {
+                self.waiting.push((tag, waiting));
+                continue;
+            };
+            match waiting {
+                Waiting::Batch(sent) => self.check_batch(sent, &response, &truth),
+                Waiting::Change { request, who, since } => {
+                    assert_told(&truth, since, self.world.durable, &request, &response);
+                    let asks = who.and_then(|who| Some((self.members.answered(who, &response)?, Some(who))));
+                    next.extend(asks);
+                }
             }
-            false
-        });
-        world.truth = Some(truth);
+        }
+        self.world.truth = Some(truth);
+        for (request, who) in next {
+            self.ask(request, who);
+        }
+    }
+
+    fn check_batch(&self, sent: batch::Numbered, response: &Response, truth: &Truth) {
+        let Response::Produce(response) = response else { panic!("a produce was sent: {response:?}") };
+        let answer = &response.responses[0].partition_responses[0];
+        if answer.error_code == 0 {
+            let place = truth.find(&answer.base_offset.to_be_bytes(), &numbered(sent).records);
+            assert!(
+                place.is_some_and(|lsn| lsn < self.world.durable),
+                "{sent:?} was acknowledged at offset {} and is at {place:?}, durable up to {}",
+                answer.base_offset,
+                self.world.durable
+            );
+        }
     }
 
     fn recover_if_crashed(&mut self) {
@@ -235,4 +288,4 @@ impl Life {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

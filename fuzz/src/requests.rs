@@ -1,5 +1,8 @@
 //! The requests that the worlds of this crate send.
 
+pub mod of_admin;
+pub mod of_groups;
+
 use evenkeel_core::{
     port::{ProduceIntake, ProducePartition, ProduceTopic, Request},
     units::TopicId,
@@ -7,13 +10,17 @@ use evenkeel_core::{
 };
 use kafka_protocol::{
     messages::{
-        CreateTopicsRequest, DeleteTopicsRequest, FetchRequest, InitProducerIdRequest, MetadataRequest,
-        TopicName,
+        BrokerId, CreateTopicsRequest, DeleteTopicsRequest, FetchRequest, InitProducerIdRequest,
+        ListOffsetsRequest, MetadataRequest, TopicName,
         create_topics_request::CreatableTopic,
         fetch_request::{FetchPartition, FetchTopic},
+        list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
     },
     protocol::StrBytes,
 };
+
+/// Asks for the first offset that is there.
+const EARLIEST: i64 = -2;
 
 /// A topic's name as the protocol has it.
 #[must_use]
@@ -71,6 +78,24 @@ pub fn fetch(topic: &str, index: i32, offset: i64, wait_ms: i32) -> Request {
     )
 }
 
+/// Where these partitions start; version 7.
+#[must_use]
+pub fn starts<'a>(topics: impl Iterator<Item = (&'a str, i32)>) -> Request {
+    let asked = topics.map(|(name, count)| {
+        let earliest = |index| {
+            ListOffsetsPartition::default()
+                .with_partition_index(index)
+                .with_current_leader_epoch(-1)
+                .with_timestamp(EARLIEST)
+        };
+        ListOffsetsTopic::default()
+            .with_name(topic_name(name))
+            .with_partitions((0..count).map(earliest).collect())
+    });
+    let request = ListOffsetsRequest::default().with_replica_id(BrokerId(-1));
+    Request::ListOffsets(request.with_topics(asked.collect()))
+}
+
 /// All topics; version 12.
 #[must_use]
 pub fn all_topics() -> Request {
@@ -92,7 +117,8 @@ pub fn version(request: &Request) -> i16 {
         Request::DeleteTopics(_) => 5,
         Request::Metadata(_) => 12,
         Request::InitProducerId(_) => 4,
-        Request::Group(_) | Request::Admin(_) => 0,
+        Request::Group(request) => of_groups::version(request),
+        Request::Admin(request) => of_admin::version(request),
         Request::ListOffsets(_) => 7,
         Request::FindCoordinator(_) => 4,
         Request::DescribeCluster(_) => 1,

@@ -1,10 +1,12 @@
 //! What a broker serves, asked for as a consumer would, and held against the truth.
 
+mod known;
+
 use evenkeel_core::{port::Response, state::checkpoint, units::Lsn};
 
 use crate::{
     batch,
-    requests::{all_topics, fetch},
+    requests::fetch,
     truth::{Contents, Truth},
     world::World,
 };
@@ -15,21 +17,17 @@ impl World {
     /// # Panics
     /// A fetch ends in an error, or brings something else than whole batches that follow each other.
     pub fn contents(&mut self) -> Contents {
-        let Response::Metadata(metadata) = self.ask(all_topics()) else { panic!("metadata was asked for") };
         let mut contents = Contents::new();
-        for topic in metadata.topics {
-            assert_eq!(topic.error_code, 0, "{topic:?}");
-            let name = topic.name.as_ref().map(|name| name.to_string()).expect("a topic has a name");
-            let partitions = (0..topic.partitions.len())
-                .map(|index| self.partition(&name, i32::try_from(index).expect("few")));
+        for (name, starts) in self.starts() {
+            let partitions = (0..).zip(starts).map(|(index, start)| self.partition(&name, index, start));
             let partitions = partitions.collect();
             contents.insert(name, partitions);
         }
         contents
     }
 
-    fn partition(&mut self, topic: &str, index: i32) -> Vec<u8> {
-        let (mut all, mut offset) = (Vec::new(), 0);
+    fn partition(&mut self, topic: &str, index: i32, start: i64) -> Vec<u8> {
+        let (mut all, mut offset) = (Vec::new(), start);
         loop {
             let Response::Fetch(answer) = self.ask(fetch(topic, index, offset, 0)) else {
                 panic!("a fetch was asked for")
@@ -74,6 +72,7 @@ impl World {
                 );
             }
         }
+        self.assert_known(truth, upto);
     }
 
     /// Holds the state against what follows from the records alone: checkpoints and replay must agree.

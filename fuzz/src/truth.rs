@@ -1,5 +1,7 @@
 //! What the broker wrote to its log, in order of LSN, taken down beside the disk: what a recovery must give a prefix of.
 
+mod known;
+
 use std::collections::BTreeMap;
 
 use evenkeel_core::{
@@ -13,6 +15,9 @@ use evenkeel_core::{
     state::State,
     units::{Epoch, Lsn, Offset, PartitionId},
 };
+
+use self::known::Fold;
+pub use self::known::{Known, KnownGroup, KnownMember, KnownOffset, KnownTopic};
 
 /// The record batches of each partition of each topic, as a consumer gets them.
 pub type Contents = BTreeMap<String, Vec<Vec<u8>>>;
@@ -166,6 +171,29 @@ impl Truth {
             .collect()
     }
 
+    /// Topics and groups after all records below `upto`. Made from the records alone, not with the broker's state.
+    #[must_use]
+    pub fn known(&self, upto: Lsn) -> Known {
+        let mut fold = Fold::default();
+        self.entries(upto).for_each(|(_, record)| fold.take(&record.entry));
+        fold.known()
+    }
+
+    /// Whether that was so at some LSN from `from` up to `last`, both included.
+    #[must_use]
+    pub fn was(&self, from: Lsn, last: Lsn, so: impl Fn(&Known) -> bool) -> bool {
+        let mut fold = Fold::default();
+        let mut here = Lsn(0);
+        for (lsn, record) in self.entries(last) {
+            if lsn >= from && so(&fold.known()) {
+                return true;
+            }
+            fold.take(&record.entry);
+            here = lsn.plus(1);
+        }
+        here >= from && so(&fold.known())
+    }
+
     /// The LSN of the record that holds exactly this batch, as it is stored.
     #[must_use]
     pub fn find(&self, body_starts: &[u8], records: &[u8]) -> Option<Lsn> {
@@ -177,6 +205,29 @@ impl Truth {
 
 #[cfg(test)]
 impl Truth {
+    /// A log of these entries, without bodies.
+    pub(crate) fn of(entries: Vec<Entry>) -> Truth {
+        let record = |entry| Record { entry, body: Vec::new() };
+        Truth { records: entries.into_iter().map(record).collect() }
+    }
+
+    /// Whether an entry of that name was written.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.records.iter().any(|record| {
+            if let Entry::Group(change) = &record.entry {
+                format!("{:?}", change.what).starts_with(name)
+            } else {
+                format!("{:?}", record.entry).starts_with(name)
+            }
+        })
+    }
+
+    /// Changes the newest entry that can be changed so: the log says another thing than the broker was told.
+    pub(crate) fn falsify(&mut self, change: impl FnMut(&mut Entry) -> bool) {
+        let mut entries = self.records.iter_mut().rev().map(|record| &mut record.entry);
+        assert!(entries.any(change), "there is such an entry");
+    }
+
     /// Changes one byte of the last batch's number, and its checksum with it.
     pub(crate) fn spoil(&mut self) {
         use evenkeel_core::wire::batch::CRC_COVERS_FROM;

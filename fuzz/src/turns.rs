@@ -6,16 +6,19 @@ use std::{collections::BTreeMap, time::Duration};
 use evenkeel_core::{
     Broker, ClientEvent, Config, Effect, Event, Now,
     port::{
-        DiskError, DiskErrorKind, DiskRequest, DiskResult, DiskStep, Fault, FileName, Lane, Response, perform,
+        DiskError, DiskErrorKind, DiskRequest, DiskResult, DiskStep, Fault, FileName, Lane, Request,
+        Response, perform,
     },
     units::{ConnId, Instant, Lsn, OpId, Tag, Timestamp},
 };
 
 use crate::{
     batch::{Numbered, Sequenced, numbered, split},
+    changes::{self, Members, Who},
     choices::Choices,
     memory_disk::MemoryDisk,
     requests,
+    told::assert_told,
     truth::Truth,
     world::{World, small},
 };
@@ -40,6 +43,9 @@ struct Turns {
     pending: Vec<(OpId, DiskRequest)>,
     asked: BTreeMap<(ConnId, Tag), Asked>,
     closed: Vec<ConnId>,
+    members: Members,
+    /// What members ask once they had an answer.
+    next: Vec<(ConnId, Request, Option<Who>)>,
     next_tag: u64,
     numbers: u64,
     serving: bool,
@@ -49,10 +55,16 @@ struct Turns {
     ended: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Asked {
     Produce(Numbered),
-    Other,
+    Other {
+        request: Box<Request>,
+        /// A member of a group; `None`: somebody else.
+        who: Option<Who>,
+        /// What was synced when it was asked for.
+        since: Lsn,
+    },
 }
 
 fn is_of_log(step: &DiskStep) -> bool {
@@ -78,6 +90,8 @@ pub fn turns(bytes: &[u8]) {
         pending: Vec::new(),
         asked: BTreeMap::new(),
         closed: Vec::new(),
+        members: Members::default(),
+        next: Vec::new(),
         next_tag: 0,
         numbers: 0,
         serving: false,
@@ -100,8 +114,13 @@ pub fn turns(bytes: &[u8]) {
 impl Turns {
     fn events(&mut self, choices: &mut Choices<'_>) -> Vec<Event> {
         let count = choices.of(&[1, 1, 2, 4]);
-        let events = (0..count).filter_map(|_| self.event(choices));
-        events.collect()
+        let mut events: Vec<Event> = (0..count).filter_map(|_| self.event(choices)).collect();
+        for (conn, request, who) in std::mem::take(&mut self.next) {
+            if !self.closed.contains(&conn) {
+                events.push(self.asked(conn, request, who));
+            }
+        }
+        events
     }
 
     fn event(&mut self, choices: &mut Choices<'_>) -> Option<Event> {
@@ -184,11 +203,14 @@ impl Turns {
         while self.closed.contains(&conn) {
             conn.0 += 3;
         }
-        let tag = Tag(self.next_tag);
-        self.next_tag += 1;
         let (topic, index) = (choices.of(&TOPICS), choices.of(&[0, 1]));
-        let mut asked = Asked::Other;
-        let request = match choices.below(10) {
+        let kind = choices.byte();
+        if kind >= changes::FROM
+            && let Some((request, who)) = self.members.request(kind, choices, &TOPICS)
+        {
+            return self.asked(conn, request, Some(who));
+        }
+        let request = match kind % 10 {
             0 => requests::create(topic, choices.of(&[1, 2])),
             1 => requests::delete(topic),
             2 => requests::all_topics(),
@@ -204,10 +226,21 @@ impl Turns {
                 let filling = choices.of(&[0, 100, 4000, 9000]);
                 let batch = Numbered { number: self.numbers, count: 1, filling, by };
                 let acks = choices.of(&[-1, 1, 0, 5]);
-                asked = Asked::Produce(batch);
-                requests::produce(topic, index, acks, numbered(batch))
+                let asked = Asked::Produce(batch);
+                return self.sent(conn, requests::produce(topic, index, acks, numbered(batch)), asked);
             }
         };
+        self.asked(conn, request, None)
+    }
+
+    fn asked(&mut self, conn: ConnId, request: Request, who: Option<Who>) -> Event {
+        let asked = Asked::Other { request: Box::new(request.clone()), who, since: self.synced };
+        self.sent(conn, request, asked)
+    }
+
+    fn sent(&mut self, conn: ConnId, request: Request, asked: Asked) -> Event {
+        let tag = Tag(self.next_tag);
+        self.next_tag += 1;
         self.asked.insert((conn, tag), asked);
         let version = requests::version(&request);
         Event::Client(conn, ClientEvent::Request { tag, version, request: Box::new(request) })
@@ -278,7 +311,7 @@ impl Turns {
                     );
                 }
             }
-            (Asked::Other, Response::Fetch(answer)) => {
+            (Asked::Other { .. }, Response::Fetch(answer)) => {
                 for partition in answer.topics.iter().flat_map(|topic| &topic.partitions) {
                     let bytes = partition.records.concat();
                     for (header, records) in split(&bytes).expect("whole batches are served") {
@@ -288,7 +321,12 @@ impl Turns {
                 }
             }
             (Asked::Produce(_), Response::Silence) => {}
-            (Asked::Other, other) => assert!(!matches!(other, Response::Produce(_) | Response::Silence)),
+            (Asked::Other { request, who, since }, other) => {
+                assert!(!matches!(other, Response::Produce(_) | Response::Silence));
+                assert_told(&self.truth, since, self.synced, &request, other);
+                let next = who.and_then(|who| Some((conn, self.members.answered(who, other)?, Some(who))));
+                self.next.extend(next);
+            }
             (Asked::Produce(_), other) => panic!("a produce is answered with {other:?}"),
         }
     }

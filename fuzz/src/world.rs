@@ -16,10 +16,16 @@ const TURNS_MAX: usize = 5_000;
 /// The connection of [`World::send`].
 const OWN: ConnId = ConnId(1);
 
-/// Segments small enough that a few batches fill one.
+/// Segments small enough that a few batches fill one; groups that soon come together, and commits that soon expire.
 #[must_use]
 pub fn small(segment_bytes: u32) -> Config {
-    let mut config = Config { segment_bytes, cache_bytes: 4 << 10, ..Config::default() };
+    let mut config = Config {
+        segment_bytes,
+        cache_bytes: 4 << 10,
+        group_initial_rebalance_delay: Duration::from_millis(5),
+        offsets_retention: Duration::from_secs(600),
+        ..Config::default()
+    };
     config.message_bytes_max = config.message_bytes_bound();
     config
 }

@@ -6,9 +6,10 @@ mod admin;
 mod consumer;
 mod follower;
 mod member;
-mod offsets;
+pub(crate) mod offsets;
 mod overseer;
 mod producer;
+pub(crate) mod steward;
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ use evenkeel_core::{
 use crate::{
     client::{
         admin::Admin, consumer::Consumer, follower::Follower, member::Member, offsets::Committer,
-        overseer::Overseer, producer::Producer,
+        overseer::Overseer, producer::Producer, steward::Steward,
     },
     dice::Dice,
     ledger::{Asked, GroupAsked, Ledger, OpNumber, PartitionKey},
@@ -40,6 +41,7 @@ fn patience(asked: &Asked) -> u64 {
     match asked {
         Asked::Group(GroupAsked::Join { .. } | GroupAsked::Sync(_)) => PATIENCE_FOR_OTHERS_MICROS,
         Asked::Group(_)
+        | Asked::Admin(_)
         | Asked::Produce(_)
         | Asked::Fetch(..)
         | Asked::Follow(_)
@@ -121,6 +123,7 @@ enum Role {
     Member(Box<Member>),
     Committer(Committer),
     Overseer(Overseer),
+    Steward(Steward),
 }
 
 impl Client {
@@ -138,6 +141,7 @@ impl Client {
         }));
         roles.extend((0..shape.committers).map(|number| Role::Committer(Committer::new(number))));
         roles.extend((0..shape.overseers).map(|_| Role::Overseer(Overseer::default())));
+        roles.extend((0..shape.stewards).map(|_| Role::Steward(Steward::default())));
         let client = |(at, role)| Client {
             conn: None,
             outbox: Vec::new(),
@@ -161,6 +165,7 @@ impl Client {
             Role::Member(_) => "member",
             Role::Committer(_) => "committer",
             Role::Overseer(_) => "overseer",
+            Role::Steward(_) => "steward",
         }
     }
 
@@ -176,6 +181,7 @@ impl Client {
                 Role::Member(member) => member.act(desk, &mut self.dice, &mut self.outbox),
                 Role::Committer(committer) => committer.act(desk, &mut self.dice, &mut self.outbox),
                 Role::Overseer(overseer) => overseer.act(desk, &mut self.dice, &mut self.outbox),
+                Role::Steward(steward) => steward.act(desk, &mut self.dice, &mut self.outbox),
             }
         }
         self.dice.pause(desk.shape.think_micros / 8, desk.shape.think_micros)
@@ -229,6 +235,10 @@ impl Client {
                 overseer.hear();
                 Ok(())
             }
+            Role::Steward(steward) => {
+                steward.hear();
+                Ok(())
+            }
         }
     }
 
@@ -245,6 +255,7 @@ impl Client {
             Role::Member(member) => member.lost(),
             Role::Committer(committer) => committer.hear(),
             Role::Overseer(overseer) => overseer.hear(),
+            Role::Steward(steward) => steward.hear(),
         }
         drop(pending);
     }
@@ -272,7 +283,8 @@ impl Client {
             | Role::Follower(_)
             | Role::Admin(_)
             | Role::Committer(_)
-            | Role::Overseer(_) => false,
+            | Role::Overseer(_)
+            | Role::Steward(_) => false,
         };
         self.pending.is_empty() && self.outbox.is_empty() && !wants
     }

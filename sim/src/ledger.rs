@@ -4,16 +4,25 @@
 //! neither done nor undone: it may show up, at most as often as it was tried. The [`crate::invariant`]s compare this
 //! with what is read back.
 
+mod admin;
+mod admin_judge;
 mod conduct;
+mod configs;
 mod followed;
 mod group_judge;
 mod groups;
 mod judge;
 mod offsets;
+mod register;
+mod starts;
 
+pub use admin::{AdminAsked, Stamps};
+pub use admin_judge::given;
+pub use configs::{APPEND_TIME, CHANGED, Changes, ConfigBook, TIMESTAMP_TYPE, UntrueConfig, default_of};
 pub use group_judge::{epoch_beside, owners};
 pub use groups::{GenerationBook, GroupAsked, GroupBook, Spoken};
 pub use offsets::{Commit, CommitNumber, Erasure, OffsetBook, OffsetPlace, Untrue};
+pub use starts::{StartBook, Upto};
 
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use evenkeel_core::{
     units::{ConnId, ProducerId, Tag, TopicId},
-    wire::batch::BatchHeader,
+    wire::batch::{BatchHeader, LOG_APPEND_TIME},
 };
 
 use crate::{
@@ -67,8 +76,10 @@ pub struct Op {
     pub sequenced: Option<Sequenced>,
     /// Attempts that may have been stored.
     pub possible: u32,
-    /// The time that the broker says that it wrote into it, of an idempotent producer in a stamped topic.
+    /// The time that the broker says that it wrote into it, -1 for none, to an idempotent producer.
     pub append_time: Option<i64>,
+    /// Whether the broker may write its own time into it.
+    pub stamps: Stamps,
     /// Offset of the acknowledgement, the same each time for an idempotent producer.
     pub acked_at: Option<i64>,
 }
@@ -78,6 +89,27 @@ impl Op {
     #[must_use]
     pub fn copies_max(&self) -> u32 {
         if self.sequenced.is_some() { self.possible.min(1) } else { self.possible }
+    }
+
+    /// Batches are what they were when they were sent, but for what the broker writes into them.
+    #[must_use]
+    pub fn is_intact(&self, header: &BatchHeader, records: &[u8]) -> bool {
+        let stamped = header.attributes & LOG_APPEND_TIME != 0 && self.stamps.stamped;
+        let sent = BatchHeader {
+            base_offset: header.base_offset,
+            leader_epoch: header.leader_epoch,
+            attributes: if stamped { header.attributes } else { self.header.attributes },
+            max_timestamp: if stamped { header.max_timestamp } else { self.header.max_timestamp },
+            crc: if stamped { header.crc } else { self.header.crc },
+            ..self.header
+        };
+        sent == *header && *self.records == *records
+    }
+
+    /// Offset of its last record, if it begins there.
+    #[must_use]
+    pub fn last_offset(&self, base: i64) -> i64 {
+        base + i64::from(self.header.last_offset_delta)
     }
 }
 
@@ -93,6 +125,8 @@ pub enum Known {
 /// What is promised of a partition.
 #[derive(Clone, Debug, Default)]
 pub struct PartitionBook {
+    /// Where it begins.
+    pub start: StartBook,
     /// Batches by base offset.
     pub facts: BTreeMap<i64, (OpNumber, Known)>,
     /// Largest high watermark that anybody was told.
@@ -108,10 +142,12 @@ pub struct PartitionBook {
 pub struct TopicBook {
     /// Its name.
     pub name: String,
-    /// Number of partitions.
+    /// Number of partitions, the largest that anybody was told.
     pub partitions: i32,
-    /// Whether the broker stamps records with its own time.
-    pub stamped: bool,
+    /// All numbers of them that were told.
+    pub counts: BTreeSet<i32>,
+    /// The partitions that it was told to have last may be lost.
+    pub excused: bool,
     /// Deletions that were asked for and may have happened.
     pub deletions: u32,
     /// Somebody was told that it is gone.
@@ -168,6 +204,8 @@ pub enum Asked {
     ProducerId,
     /// Something of a group.
     Group(GroupAsked),
+    /// Something of administration.
+    Admin(AdminAsked),
 }
 
 /// A question without an answer yet.
@@ -179,8 +217,17 @@ struct Open {
     order: u64,
     /// Number of the deletion that it is.
     erasure: Option<u64>,
+    /// Largest log starts that were known then, of the partitions that the answer tells of.
+    starts: BTreeMap<PartitionKey, i64>,
     /// Whoever asks was told before that it is out of its group, or its generation over.
     stale: bool,
+}
+
+impl Open {
+    /// The log start of a partition that was known when it was sent.
+    fn start(&self, key: PartitionKey) -> i64 {
+        self.starts.get(&key).copied().unwrap_or(0)
+    }
 }
 
 /// Everything promised so far.
@@ -212,6 +259,10 @@ pub struct Ledger {
     pub groups: BTreeMap<String, GroupBook>,
     /// What may be committed.
     pub offsets: OffsetBook,
+    /// What the configs of topics may be.
+    pub configs: ConfigBook,
+    /// Numbers of partitions that topics of a name may get yet.
+    pub growing: BTreeMap<String, Vec<i32>>,
     /// How long a message may be on its way after its connection is gone, in microseconds.
     pub late_micros: u64,
     /// Since when no process runs, if none does.
@@ -240,7 +291,16 @@ impl Ledger {
         let records = batch.records.clone();
         let known = self.ops.insert(
             op,
-            Op { key, header, records, sequenced, possible: 0, append_time: None, acked_at: None },
+            Op {
+                key,
+                header,
+                records,
+                sequenced,
+                possible: 0,
+                append_time: None,
+                stamps: Stamps::default(),
+                acked_at: None,
+            },
         );
         assert!(known.is_none(), "operations have numbers of their own");
     }
@@ -252,7 +312,11 @@ impl Ledger {
         match &asked {
             Asked::Produce(ops) => {
                 for op in ops {
-                    self.op_mut(*op).possible += 1;
+                    let op = self.ops.get_mut(op).expect("an operation is opened before it is sent");
+                    op.possible += 1;
+                    for value in self.configs.values(op.key.topic, TIMESTAMP_TYPE, self.order) {
+                        op.stamps.add(value);
+                    }
                 }
             }
             Asked::Create(name) | Asked::Metadata(Some(name)) => {
@@ -269,6 +333,7 @@ impl Ledger {
                 stale = self.is_stale(asked);
                 erasure = self.sent_of_group(asked);
             }
+            Asked::Admin(asked) => self.sent_of_admin(asked),
             Asked::Fetch(..)
             | Asked::Follow(_)
             | Asked::End(..)
@@ -276,11 +341,13 @@ impl Ledger {
             | Asked::Metadata(None)
             | Asked::ProducerId => {}
         }
-        let open = Open { asked, since: self.now, order: self.order, erasure, stale };
+        let starts = self.tells_starts_of(&asked).into_iter().map(|key| (key, self.log_start(key))).collect();
+        let open = Open { asked, since: self.now, order: self.order, erasure, starts, stale };
         self.asked.insert((conn, tag), open);
         if self.order.is_multiple_of(PRUNE_EVERY) {
             let oldest = self.asked.values().map(|open| open.order).min().unwrap_or(self.order);
             self.offsets.prune(oldest);
+            self.configs.prune(oldest);
         }
     }
 
@@ -311,8 +378,15 @@ impl Ledger {
             self.learn(*id, &topic.name, topic.partitions)?;
         }
         self.creating.clear();
+        self.growing.clear();
         self.down_since = None;
         self.offsets.settle(|place| found.commit(place));
+        self.configs.settle(|topic, name| found.config(topic, name).map(str::to_string));
+        for (key, book) in &mut self.partitions {
+            if let Some(partition) = found.partitions.get(key) {
+                book.start.settle(partition.log_start);
+            }
+        }
         for (group, book) in &mut self.groups {
             if book.deletions > 0 {
                 // It may be another one: of what was before, nothing need be true.
@@ -336,6 +410,33 @@ impl Ledger {
     /// # Errors
     /// It was deleted, or nobody created it, or it is not as it was.
     pub fn learn(&mut self, id: TopicId, name: &str, partitions: i32) -> Verdict {
+        self.check_topic(id, name)?;
+        self.check_partitions(id, partitions)?;
+        let book = self.topics.entry(id).or_insert_with(|| {
+            self.configs.begin(id, is_stamped(name));
+            TopicBook {
+                name: name.to_string(),
+                partitions,
+                counts: BTreeSet::new(),
+                excused: false,
+                deletions: 0,
+                deleted: false,
+                deleted_at: None,
+            }
+        });
+        book.partitions = partitions;
+        book.counts.insert(partitions);
+        for index in 0..partitions {
+            self.partitions.entry(PartitionKey { topic: id, index }).or_default();
+        }
+        Ok(())
+    }
+
+    /// Whether a topic may be there.
+    ///
+    /// # Errors
+    /// It was deleted, or nobody created it, or it has another name.
+    pub fn check_topic(&self, id: TopicId, name: &str) -> Verdict {
         if let Some(book) = self.topics.get(&id) {
             if book.deleted {
                 return broken_for(
@@ -344,42 +445,34 @@ impl Ledger {
                     format!("{name} ({id}) was deleted and is there again"),
                 );
             }
-            if book.name != name || book.partitions != partitions {
-                return broken(
-                    "changed-topic",
-                    format!(
-                        "{id} was {} with {} partitions, now {name} with {partitions}",
-                        book.name, book.partitions
-                    ),
-                );
+            if book.name != name {
+                return broken("changed-topic", format!("{id} was {}, now it is {name}", book.name));
             }
             return Ok(());
         }
         if self.creating.get(name).is_none_or(|attempts| *attempts == 0) {
             return broken("phantom-topic", format!("{name} ({id}) is there, and nobody asked for it"));
         }
-        let stamped = is_stamped(name);
-        self.topics.insert(
-            id,
-            TopicBook {
-                name: name.to_string(),
-                partitions,
-                stamped,
-                deletions: 0,
-                deleted: false,
-                deleted_at: None,
-            },
-        );
-        for index in 0..partitions {
-            self.partitions.insert(PartitionKey { topic: id, index }, PartitionBook::default());
-        }
         Ok(())
     }
 
-    /// What is promised of topics, alone.
-    #[must_use]
-    pub fn catalog(&self) -> Ledger {
-        Ledger { topics: self.topics.clone(), creating: self.creating.clone(), ..Ledger::default() }
+    /// Whether a topic may have so many partitions.
+    ///
+    /// # Errors
+    /// It had more, or nobody asked for so many.
+    pub fn check_partitions(&self, id: TopicId, partitions: i32) -> Verdict {
+        let Some(book) = self.topics.get(&id) else { return Ok(()) };
+        if book.partitions == partitions || (book.excused && book.counts.contains(&partitions)) {
+            return Ok(());
+        }
+        let told = format!("{} ({id}) had {} partitions, now {partitions}", book.name, book.partitions);
+        if partitions < book.partitions && !book.excused {
+            return broken_for("lost-partition", Subject::Topic(id), told);
+        }
+        if self.growing.get(&book.name).is_some_and(|counts| counts.contains(&partitions)) {
+            return Ok(());
+        }
+        broken_for("phantom-partition", Subject::Topic(id), told)
     }
 
     /// What was asked, as long as it is not answered.
@@ -428,27 +521,6 @@ impl Ledger {
         books.flat_map(|(id, book)| {
             (0..book.partitions).map(move |index| (PartitionKey { topic: *id, index }, book))
         })
-    }
-
-    /// Whether the broker writes its own time into the batches of that partition.
-    #[must_use]
-    pub fn is_stamped(&self, key: PartitionKey) -> bool {
-        self.topics.get(&key.topic).is_some_and(|topic| topic.stamped)
-    }
-
-    /// Batches are what they were when they were sent, but for what the broker writes into them.
-    #[must_use]
-    pub fn is_intact(&self, op: &Op, header: &BatchHeader, records: &[u8]) -> bool {
-        let stamped = self.is_stamped(op.key);
-        let sent = BatchHeader {
-            base_offset: header.base_offset,
-            leader_epoch: header.leader_epoch,
-            attributes: if stamped { header.attributes } else { op.header.attributes },
-            max_timestamp: if stamped { header.max_timestamp } else { op.header.max_timestamp },
-            crc: if stamped { header.crc } else { op.header.crc },
-            ..op.header
-        };
-        sent == *header && *op.records == *records
     }
 }
 

@@ -6,19 +6,23 @@ use std::collections::{BTreeMap, VecDeque};
 
 use evenkeel_core::{
     Broker, Config,
+    error_code::OFFSET_OUT_OF_RANGE,
     port::{
-        ClientEvent, DiskReply, DiskStep, Effect, Event, Fault, FetchAnswer, GroupRequest, GroupResponse,
-        Now, ObjectRequest, ObjectResult, Request, Response, perform,
+        AdminRequest, AdminResponse, ClientEvent, DiskReply, DiskStep, Effect, Event, Fault, FetchAnswer,
+        FetchedPartition, FoundOffset as AnsweredOffset, GroupRequest, GroupResponse, ListedPartition, Now,
+        ObjectRequest, ObjectResult, Request, Response, perform,
     },
     state::{State, StoreLink, checkpoint},
     units::{ConnId, Instant, Lsn, OpId, Tag, Timestamp, TopicId},
 };
 use kafka_protocol::{
     messages::{
-        CreateTopicsRequest, DescribeGroupsRequest, FetchRequest, GroupId, InitProducerIdRequest,
-        MetadataRequest, OffsetFetchRequest, TopicName,
+        CreateTopicsRequest, DescribeConfigsRequest, DescribeGroupsRequest, FetchRequest, GroupId,
+        InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, OffsetFetchRequest, TopicName,
         create_topics_request::CreatableTopic,
+        describe_configs_request::DescribeConfigsResource,
         fetch_request::{FetchPartition, FetchTopic},
+        list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
         offset_fetch_request::OffsetFetchRequestGroup,
     },
     protocol::StrBytes,
@@ -27,7 +31,7 @@ use kafka_protocol::{
 use crate::{
     batch,
     disk::SimDisk,
-    ledger::{OffsetPlace, PartitionKey},
+    ledger::{CHANGED, OffsetPlace, PartitionKey, given},
     reading::{FoundBatch, FoundGroup, FoundOffset, FoundPartition, FoundTopic, Reading},
     violation::{Violation, broken},
     world::{come_true, no_answer},
@@ -308,12 +312,13 @@ impl Probe {
             let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
             let epochs = topic.partitions.iter().map(|partition| partition.leader_epoch);
             reading.leader_epoch = reading.leader_epoch.max(epochs.max());
-            reading.topics.insert(id, FoundTopic { name, partitions });
             for index in 0..partitions {
                 let key = PartitionKey { topic: id, index };
-                reading.partitions.insert(key, self.read_partition(key)?);
+                reading.partitions.insert(key, self.read_partition(key, &name)?);
             }
+            reading.topics.insert(id, FoundTopic { name, partitions });
         }
+        self.read_configs(&mut reading)?;
         self.read_groups(&mut reading)?;
         if let Some(Response::InitProducerId(answer)) =
             self.ask(4, Request::InitProducerId(InitProducerIdRequest::default().with_transactional_id(None)))
@@ -367,22 +372,74 @@ impl Probe {
         Ok(())
     }
 
-    fn read_partition(&mut self, key: PartitionKey) -> Result<FoundPartition, Violation> {
-        let mut found = FoundPartition::default();
-        let mut next = 0;
+    /// Which configs are given.
+    fn read_configs(&mut self, reading: &mut Reading) -> Result<(), Violation> {
+        let asked: Vec<(TopicId, String)> =
+            reading.topics.iter().map(|(id, topic)| (*id, topic.name.clone())).collect();
+        let resources = asked.iter().map(|(_, name)| ask_configs(name)).collect();
+        let request = DescribeConfigsRequest::default().with_resources(resources);
+        let Some(Response::Admin(AdminResponse::DescribeConfigs(answer))) =
+            self.ask(4, Request::Admin(AdminRequest::DescribeConfigs(request)))
+        else {
+            return broken("stuck", "nobody says what the configs are");
+        };
+        for (at, (id, _)) in asked.iter().enumerate() {
+            let given = given(&answer, at).or_else(|why| broken("wrong-answer", why))?;
+            for (name, value) in given {
+                reading.configs.extend(value.map(|value| ((*id, name.to_string()), value)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a partition begins.
+    fn earliest(&mut self, key: PartitionKey, name: &str) -> Result<i64, Violation> {
+        let answer = self.ask(7, Request::ListOffsets(list_offsets(key, name, EARLIEST)));
+        match answer {
+            Some(Response::ListOffsets(answer)) => {
+                match answer.topics.first().map(|topic| &topic.partitions[..]) {
+                    Some([ListedPartition { found: AnsweredOffset::At { offset, .. }, .. }]) => Ok(offset.0),
+                    other => broken("unreadable", format!("{key:?} begins at {other:?}")),
+                }
+            }
+            other => broken("stuck", format!("where {key:?} begins is answered with {other:?}")),
+        }
+    }
+
+    /// What a fetch from there brings.
+    fn fetch_from(&mut self, key: PartitionKey, from: i64) -> Result<FetchedPartition, Violation> {
+        let answer = self.ask(13, Request::Fetch(fetch(key, from, 1 << 20, 1 << 20, 0, 0)));
+        let Some(Response::Fetch(FetchAnswer { error_code: 0, topics, .. })) = answer else {
+            return broken("stuck", format!("no answer to a fetch of {key:?} from {from}"));
+        };
+        match topics.into_iter().next().and_then(|topic| topic.partitions.into_iter().next()) {
+            Some(part) => Ok(part),
+            None => broken("wrong-answer", format!("a fetch of {key:?} without the partition")),
+        }
+    }
+
+    /// From its first offset on; records in front of that must be refused.
+    fn read_partition(&mut self, key: PartitionKey, name: &str) -> Result<FoundPartition, Violation> {
+        let mut found = FoundPartition { log_start: self.earliest(key, name)?, ..FoundPartition::default() };
+        if found.log_start > 0 {
+            for from in [0, found.log_start - 1] {
+                found.serves_deleted |= self.fetch_from(key, from)?.error_code != OFFSET_OUT_OF_RANGE;
+            }
+        }
+        let mut next = found.log_start;
         loop {
-            let answer = self.ask(13, Request::Fetch(fetch(key, next, 1 << 20, 1 << 20, 0, 0)));
-            let Some(Response::Fetch(FetchAnswer { error_code: 0, topics, .. })) = answer else {
-                return broken("stuck", format!("no answer to a fetch of {key:?} from {next}"));
-            };
-            let Some(part) = topics.first().and_then(|topic| topic.partitions.first()) else {
-                return broken("wrong-answer", format!("a fetch of {key:?} without the partition"));
-            };
+            let part = self.fetch_from(key, next)?;
             if part.error_code != 0 {
                 return broken("unreadable", format!("{key:?} from {next}: error {}", part.error_code));
             }
+            if part.log_start_offset != found.log_start {
+                let (told, start) = (part.log_start_offset, found.log_start);
+                return broken(
+                    "wrong-answer",
+                    format!("{key:?} begins at {start}, and a fetch tells {told}"),
+                );
+            }
             found.high_watermark = part.high_watermark;
-            found.log_start = part.log_start_offset;
             if part.records.is_empty() {
                 return Ok(found);
             }
@@ -401,6 +458,29 @@ impl Probe {
             }
         }
     }
+}
+
+/// The timestamp that stands for the start of a partition.
+pub(crate) const EARLIEST: i64 = -2;
+
+/// Asks for one offset.
+pub(crate) fn list_offsets(key: PartitionKey, name: &str, timestamp: i64) -> ListOffsetsRequest {
+    let partition = ListOffsetsPartition::default()
+        .with_partition_index(key.index)
+        .with_current_leader_epoch(-1)
+        .with_timestamp(timestamp);
+    let topic = ListOffsetsTopic::default()
+        .with_name(TopicName(StrBytes::from_string(name.to_string())))
+        .with_partitions(vec![partition]);
+    ListOffsetsRequest::default().with_topics(vec![topic])
+}
+
+/// Asks for those configs of a topic that clients change.
+pub(crate) fn ask_configs(name: &str) -> DescribeConfigsResource {
+    DescribeConfigsResource::default()
+        .with_resource_type(2)
+        .with_resource_name(StrBytes::from_string(name.to_string()))
+        .with_configuration_keys(Some(CHANGED.map(StrBytes::from_static_str).to_vec()))
 }
 
 /// A fetch of one partition without a session.

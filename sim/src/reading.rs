@@ -40,6 +40,8 @@ pub struct FoundPartition {
     pub log_start: i64,
     /// End of what is visible.
     pub high_watermark: i64,
+    /// Whether a fetch from in front of the first offset brought anything but a refusal.
+    pub serves_deleted: bool,
 }
 
 /// A group as it is described, and the number of its generation.
@@ -75,6 +77,8 @@ pub struct Reading {
     pub groups: BTreeMap<String, FoundGroup>,
     /// By place.
     pub offsets: BTreeMap<OffsetPlace, FoundOffset>,
+    /// Configs that are given, by topic and name.
+    pub configs: BTreeMap<(TopicId, String), String>,
     /// A producer id that was asked for at the end.
     pub producer_id: Option<i64>,
     /// In which it leads, if there is a topic to tell it of.
@@ -86,6 +90,12 @@ impl Reading {
     #[must_use]
     pub fn commit(&self, place: &OffsetPlace) -> Option<CommitNumber> {
         commit_of(&self.offsets.get(place)?.metadata)
+    }
+
+    /// A config that is given.
+    #[must_use]
+    pub fn config(&self, topic: TopicId, name: &str) -> Option<&str> {
+        self.configs.get(&(topic, name.to_string())).map(String::as_str)
     }
 
     /// Adds all of it to a hash.
@@ -120,6 +130,11 @@ impl Reading {
             print.add(u64::from(place.index.unsigned_abs()));
             print.add(found.offset.cast_unsigned());
             print.add_bytes(found.metadata.as_bytes());
+        }
+        for ((topic, name), value) in &self.configs {
+            print.add_bytes(&topic.0);
+            print.add_bytes(name.as_bytes());
+            print.add_bytes(value.as_bytes());
         }
         print.add(self.producer_id.map_or(0, i64::cast_unsigned));
     }

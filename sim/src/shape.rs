@@ -77,6 +77,8 @@ pub struct Shape {
     pub committers: u64,
     /// Operators of groups.
     pub overseers: u64,
+    /// Operators of topics: of their partitions, configs and records.
+    pub stewards: u64,
     /// Whether the state after each start is compared with the one before.
     pub compares_states: bool,
     /// Topics that live through the whole run.
@@ -189,9 +191,10 @@ impl Shape {
         let mut weather = Dice::of(seed, "weather");
         let mut bucket = Dice::of(seed, "store");
         let stored = bucket.chance(400);
+        let mut keeping = Dice::of(seed, "stewards");
         let grouped = gathering.chance(500);
         let some = |dice: &mut Dice, low: u64, high: u64| if grouped { dice.between(low, high) } else { 0 };
-        Shape {
+        let mut shape = Shape {
             members: some(&mut gathering, 1, 4),
             groups: some(&mut gathering, 1, 2),
             static_members: some(&mut gathering, 0, 3),
@@ -199,6 +202,7 @@ impl Shape {
             churn: some(&mut gathering, 0, 60),
             committers: some(&mut gathering, 0, 1),
             overseers: some(&mut gathering, 0, 1),
+            stewards: if keeping.chance(450) { keeping.between(1, 2) } else { 0 },
             compares_states: gathering.chance(if grouped { 700 } else { 200 }),
             operations: dice.between(80, 320),
             crashes: dice.between(1, 5),
@@ -236,7 +240,12 @@ impl Shape {
             store_faults: if faults(&mut bucket, 600) { bucket.magnitude(5, 300) } else { 0 },
             store_outages: faults(&mut bucket, 300),
             config,
+        };
+        // Where all of them keep their place, only members that are often away leave a rebalance that nobody joins.
+        if shape.static_members >= shape.members {
+            shape.churn *= 3;
         }
+        shape
     }
 
     /// Ten times as much of everything: what only shows after many crashes of one log, or among many clients.
@@ -294,7 +303,7 @@ enum Slot<'a> {
 type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
 
 /// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
-const KNOBS: [Knob; 48] = [
+const KNOBS: [Knob; 49] = [
     ("operations", |shape| Slot::Long(&mut shape.operations)),
     ("crashes", |shape| Slot::Long(&mut shape.crashes)),
     ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
@@ -323,6 +332,7 @@ const KNOBS: [Knob; 48] = [
     ("churn", |shape| Slot::Long(&mut shape.churn)),
     ("committers", |shape| Slot::Long(&mut shape.committers)),
     ("overseers", |shape| Slot::Long(&mut shape.overseers)),
+    ("stewards", |shape| Slot::Long(&mut shape.stewards)),
     ("rebalance_delay_ms", |shape| Slot::Millis(&mut shape.config.group_initial_rebalance_delay)),
     ("compares_states", |shape| Slot::Flag(&mut shape.compares_states)),
     ("store_outages", |shape| Slot::Flag(&mut shape.store_outages)),

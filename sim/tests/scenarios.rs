@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use evenkeel_core::{
     Config, error_code,
     log::Refusal,
-    port::{Disk, Fault, FileName, Request, Response},
+    port::{
+        AdminRequest, AdminResponse, Disk, Fault, FileName, GroupRequest, GroupResponse, Request, Response,
+    },
     units::{ProducerId, SegmentSequence, TopicId},
 };
 use evenkeel_sim::{
@@ -20,8 +22,14 @@ use evenkeel_sim::{
 };
 use kafka_protocol::{
     messages::{
-        CreateTopicsRequest, DeleteTopicsRequest, InitProducerIdRequest, MetadataRequest, TopicName,
-        create_topics_request::CreatableTopic, delete_topics_request::DeleteTopicState,
+        CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest, GroupId,
+        IncrementalAlterConfigsRequest, InitProducerIdRequest, MetadataRequest, OffsetCommitRequest,
+        OffsetDeleteRequest, TopicName,
+        create_topics_request::CreatableTopic,
+        delete_topics_request::DeleteTopicState,
+        incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig},
+        offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
+        offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic},
     },
     protocol::StrBytes,
 };
@@ -142,6 +150,69 @@ impl Stage {
         }
     }
 
+    /// Gives `flush.ms` of topic `t` a value, or takes it away.
+    fn give(&mut self, value: Option<u64>) {
+        let config = AlterableConfig::default()
+            .with_name(StrBytes::from_static_str("flush.ms"))
+            .with_config_operation(if value.is_some() { 0 } else { 1 })
+            .with_value(value.map(|value| StrBytes::from_string(value.to_string())));
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name(StrBytes::from_static_str("t"))
+            .with_configs(vec![config]);
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        match self.probe.ask(1, Request::Admin(AdminRequest::IncrementalAlterConfigs(request))) {
+            Some(Response::Admin(AdminResponse::IncrementalAlterConfigs(answer))) => {
+                assert_eq!(answer.responses[0].error_code, error_code::NONE);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Commits an offset of topic `t` for a group.
+    fn commit(&mut self, group: &str, offset: i64) {
+        let partition = OffsetCommitRequestPartition::default().with_committed_offset(offset);
+        let topic = OffsetCommitRequestTopic::default().with_name(topic_t()).with_partitions(vec![partition]);
+        let request = OffsetCommitRequest::default().with_group_id(group_id(group)).with_topics(vec![topic]);
+        match self.probe.ask(8, Request::Group(GroupRequest::OffsetCommit(request))) {
+            Some(Response::Group(GroupResponse::OffsetCommit(answer))) => {
+                assert_eq!(answer.topics[0].partitions[0].error_code, error_code::NONE);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn forget(&mut self, group: &str) {
+        let topic = OffsetDeleteRequestTopic::default()
+            .with_name(topic_t())
+            .with_partitions(vec![OffsetDeleteRequestPartition::default()]);
+        let request = OffsetDeleteRequest::default().with_group_id(group_id(group)).with_topics(vec![topic]);
+        match self.probe.ask(0, Request::Group(GroupRequest::OffsetDelete(request))) {
+            Some(Response::Group(GroupResponse::OffsetDelete(answer))) => {
+                assert_eq!(answer.topics[0].partitions[0].error_code, error_code::NONE);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn delete_group(&mut self, group: &str) {
+        let request = DeleteGroupsRequest::default().with_groups_names(vec![group_id(group)]);
+        match self.probe.ask(2, Request::Group(GroupRequest::Delete(request))) {
+            Some(Response::Group(GroupResponse::Delete(answer))) => {
+                assert_eq!(answer.results[0].error_code, error_code::NONE);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Which value `flush.ms` has, what is committed by group, and which groups there are.
+    fn administered(&mut self) -> (Vec<String>, Vec<(String, i64)>, Vec<String>) {
+        let reading = self.probe.read_all().expect("everything can be read");
+        let offsets = reading.offsets.iter().map(|(place, found)| (place.group.clone(), found.offset));
+        let configs = reading.configs.into_values().collect();
+        (configs, offsets.collect(), reading.groups.into_keys().collect())
+    }
+
     fn killed(&self) -> SimDisk {
         self.probe.disk().without_faults()
     }
@@ -152,6 +223,14 @@ impl Stage {
             other => panic!("{other:?}"),
         }
     }
+}
+
+fn topic_t() -> TopicName {
+    TopicName(StrBytes::from_static_str("t"))
+}
+
+fn group_id(name: &str) -> GroupId {
+    GroupId(StrBytes::from_string(name.to_string()))
 }
 
 fn first(topic: TopicId) -> PartitionKey {
@@ -214,6 +293,28 @@ fn s05_a_quiet_topic_outlives_the_trimming_of_a_busy_one() {
 }
 
 #[test]
+fn s08_the_entry_that_brings_a_checkpoint_about_is_in_it_or_behind_it() {
+    let mut stage = Stage::new();
+    let key = first(stage.create("t", 1));
+    let mut begun = 0;
+    for round in 0..120 {
+        // A few batches more in each round: the entries come to lie at every distance from a checkpoint.
+        stage.fill(key, 8 + usize::try_from(round % 7).expect("small"));
+        stage.give(Some(round));
+        let offset = i64::try_from(round).expect("small");
+        stage.commit("g", offset);
+        let list = stage.probe.disk().list().expect("a list never fails");
+        begun = begun.max(list.iter().filter(|entry| matches!(entry.file, FileName::Checkpoint(_))).count());
+        let mut after = Stage { acked: stage.acked.clone(), ..Stage::new() };
+        after.boot(stage.probe.disk().durable_only());
+        let told = (vec![round.to_string()], vec![(String::from("g"), offset)], vec![String::from("g")]);
+        assert_eq!(after.administered(), told);
+        after.holds();
+    }
+    assert_eq!(begun, 2, "there were checkpoints, and two are kept");
+}
+
+#[test]
 fn s12_five_batches_are_remembered_and_the_sequence_wraps() {
     let mut stage = Stage::new();
     let key = first(stage.create("t", 1));
@@ -240,6 +341,42 @@ fn s12_five_batches_are_remembered_and_the_sequence_wraps() {
         }
     }
     stage.holds();
+}
+
+#[test]
+fn s16_groups_offsets_and_configs_that_were_deleted_stay_so_over_every_kind_of_restart() {
+    let mut stage = Stage::new();
+    let key = first(stage.create("t", 1));
+    for round in 0..20 {
+        stage.give(Some(round));
+        stage.commit("left", 1);
+        stage.commit("forgotten", 2);
+        stage.commit("deleted", 3);
+        if round % 3 == 0 {
+            // Far enough for a checkpoint that knows all of it.
+            stage.fill(key, 150);
+        }
+        stage.give(None);
+        stage.forget("forgotten");
+        stage.delete_group("deleted");
+        let left = |stage: &mut Stage| {
+            let (configs, offsets, groups) = stage.administered();
+            assert_eq!(configs, Vec::<String>::new(), "round {round}");
+            assert_eq!(offsets, [(String::from("left"), 1)], "round {round}");
+            assert!(!groups.contains(&String::from("deleted")), "round {round}");
+        };
+        left(&mut stage);
+        match round % 3 {
+            0 => stage.boot(stage.probe.disk().durable_only()),
+            1 => stage.boot(stage.killed()),
+            _ => {
+                assert!(stage.probe.stop());
+                stage.boot(stage.probe.disk().durable_only());
+            }
+        }
+        left(&mut stage);
+        stage.holds();
+    }
 }
 
 #[test]

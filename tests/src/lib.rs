@@ -28,7 +28,9 @@ pub fn binary() -> &'static Path {
             return PathBuf::from(given);
         }
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "-p", "evenkeel", "--bin", "evenkeel"]);
+        // Not of its package alone: that has other features, and most of what it needs would be built a second time.
+        build.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+        build.args(["build", "--quiet", "--bin", "evenkeel"]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }

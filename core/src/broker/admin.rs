@@ -9,7 +9,7 @@ mod records;
 mod replicas;
 mod topics;
 
-use alloc::string::String;
+use alloc::{collections::BTreeSet, string::String};
 
 use kafka_protocol::{messages::BrokerId, protocol::StrBytes};
 
@@ -38,6 +38,12 @@ const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
 fn shown(name: &str) -> &str {
     let upto = (0..=name.len().min(TOPIC_NAME_BYTES_MAX)).rev().find(|at| name.is_char_boundary(*at));
     &name[..upto.unwrap_or(0)]
+}
+
+/// What a request names more than once.
+fn twice<T: Ord>(named: impl Iterator<Item = T>) -> BTreeSet<T> {
+    let mut seen = BTreeSet::new();
+    named.filter_map(|name| seen.replace(name)).collect()
 }
 
 fn sentence(message: String) -> Option<StrBytes> {

@@ -195,7 +195,8 @@ impl LiveGroup {
         }
         if let Some(rebalance) = &mut self.rebalance {
             rebalance.ends = until(rebalance.ends);
-            rebalance.collects = rebalance.collects.map(until);
+            // The end comes no sooner than others are waited for: once it has passed, nothing else would be looked at.
+            rebalance.collects = rebalance.collects.map(|at| until(at).min(rebalance.ends));
         }
         self.sync_ends = self.sync_ends.map(until);
     }

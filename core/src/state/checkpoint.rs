@@ -78,13 +78,14 @@ pub fn encode(state: &State, lsn: Lsn) -> Vec<u8> {
         if planted(Planted::CheckpointWithoutConfigs) {
             created.configs.clear();
         }
-        let added = topic.added_partitions();
+        let forgets = planted(Planted::CheckpointWithoutAddedPartitions);
+        let added = if forgets { &[] } else { topic.added_partitions() };
         created.encode(&mut out);
         out.put_u32(u32::try_from(added.len()).expect("partitions are bounded"));
         for id in added {
             out.put_u32(id.0);
         }
-        for id in topic.partition_ids() {
+        for id in topic.partition_ids().take(created.partitions as usize + added.len()) {
             let partition = state.partition(id).expect("a topic's partitions exist as long as it does");
             encode_partition(partition, &mut out);
         }
@@ -100,7 +101,8 @@ pub fn encode(state: &State, lsn: Lsn) -> Vec<u8> {
 }
 
 fn encode_partition(partition: &Partition, out: &mut Vec<u8>) {
-    out.put_i64(partition.log_start.0);
+    let forgets = planted(Planted::CheckpointWithoutLogStart);
+    out.put_i64(if forgets { 0 } else { partition.log_start.0 });
     out.put_i64(partition.log_end.0);
     out.put_u32(u32::try_from(partition.epochs.len()).expect("one for each start"));
     for known in &partition.epochs {

@@ -1,8 +1,10 @@
-//! Every topic config that Kafka 4 knows: what it may be, and whether evenkeel does what it says.
+//! Topic configs: what each may be, and whether evenkeel does what it says. All that Kafka knows stand in `configs/table.rs`.
 //!
 //! A config has one of three standings. *In force*: the broker acts on it. *Nothing to act on*: whatever it says is kept as a matter
 //! of course, or has no counterpart here whose absence could hurt. *Not yet*: it would be a promise that is not kept, so only the
 //! values that are true of evenkeel now are taken. Nobody is ever told a config that is not so.
+
+mod table;
 
 use alloc::{
     collections::BTreeMap,
@@ -11,6 +13,7 @@ use alloc::{
     vec::Vec,
 };
 
+pub use self::table::TOPIC_CONFIGS;
 use self::{
     Standing::{InForce, NotYet, NothingToActOn},
     Values::{Boolean, Fraction, Int, List, Long, MessageBytes, OneOf},
@@ -63,281 +66,6 @@ pub struct TopicConfigKey {
     /// What it means here.
     about: &'static str,
 }
-
-const INT_MAX: i64 = i32::MAX as i64;
-const FOREVER: &str = "9223372036854775807";
-
-const fn key(
-    name: &'static str,
-    broker_name: &'static str,
-    values: Values,
-    default: &'static str,
-    standing: Standing,
-    about: &'static str,
-) -> TopicConfigKey {
-    TopicConfigKey { name, broker_name, values, default, standing, about }
-}
-
-/// All of them, by name. A config that comes into force changes its standing here, and its default where that is not Kafka's yet.
-pub const TOPIC_CONFIGS: [TopicConfigKey; 33] = [
-    key(
-        "cleanup.policy",
-        "log.cleanup.policy",
-        List(&["compact", "delete"]),
-        "delete",
-        NotYet(&["delete"]),
-        "Topics are not compacted.",
-    ),
-    key(
-        "compression.gzip.level",
-        "compression.gzip.level",
-        Int(-1, 9),
-        "-1",
-        NothingToActOn,
-        "Batches stay as the producer compressed them.",
-    ),
-    key(
-        "compression.lz4.level",
-        "compression.lz4.level",
-        Int(1, 17),
-        "9",
-        NothingToActOn,
-        "Batches stay as the producer compressed them.",
-    ),
-    key(
-        "compression.type",
-        "compression.type",
-        OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
-        "producer",
-        NotYet(&["producer"]),
-        "Batches stay as the producer compressed them.",
-    ),
-    key(
-        "compression.zstd.level",
-        "compression.zstd.level",
-        Int(-131_072, 22),
-        "3",
-        NothingToActOn,
-        "Batches stay as the producer compressed them.",
-    ),
-    key(
-        "delete.retention.ms",
-        "log.cleaner.delete.retention.ms",
-        Long(0, i64::MAX),
-        "86400000",
-        NotYet(&["86400000"]),
-        "Topics are not compacted.",
-    ),
-    key(
-        "file.delete.delay.ms",
-        "log.segment.delete.delay.ms",
-        Long(0, i64::MAX),
-        "60000",
-        NothingToActOn,
-        "Topics have no files of their own.",
-    ),
-    key(
-        "flush.messages",
-        "log.flush.interval.messages",
-        Long(1, i64::MAX),
-        FOREVER,
-        NothingToActOn,
-        "Every batch is synced before it is acknowledged.",
-    ),
-    key(
-        "flush.ms",
-        "log.flush.interval.ms",
-        Long(0, i64::MAX),
-        FOREVER,
-        NothingToActOn,
-        "Every batch is synced before it is acknowledged.",
-    ),
-    key(
-        "follower.replication.throttled.replicas",
-        "follower.replication.throttled.replicas",
-        List(&[]),
-        "",
-        NothingToActOn,
-        "There are no followers.",
-    ),
-    key(
-        "index.interval.bytes",
-        "log.index.interval.bytes",
-        Int(0, INT_MAX),
-        "4096",
-        NothingToActOn,
-        "The index knows every batch.",
-    ),
-    key(
-        "leader.replication.throttled.replicas",
-        "leader.replication.throttled.replicas",
-        List(&[]),
-        "",
-        NothingToActOn,
-        "There are no followers.",
-    ),
-    key(
-        "local.retention.bytes",
-        "log.local.retention.bytes",
-        Long(-2, i64::MAX),
-        "-2",
-        NotYet(&["-2"]),
-        "There is no tiered storage.",
-    ),
-    key(
-        "local.retention.ms",
-        "log.local.retention.ms",
-        Long(-2, i64::MAX),
-        "-2",
-        NotYet(&["-2"]),
-        "There is no tiered storage.",
-    ),
-    key(
-        "max.compaction.lag.ms",
-        "log.cleaner.max.compaction.lag.ms",
-        Long(1, i64::MAX),
-        FOREVER,
-        NotYet(&[FOREVER]),
-        "Topics are not compacted.",
-    ),
-    key(
-        "max.message.bytes",
-        "message.max.bytes",
-        MessageBytes,
-        "",
-        InForce,
-        "Largest record batch, as it is sent.",
-    ),
-    key(
-        "message.timestamp.after.max.ms",
-        "log.message.timestamp.after.max.ms",
-        Long(0, i64::MAX),
-        "3600000",
-        InForce,
-        "How far a timestamp may lie ahead of the broker's clock.",
-    ),
-    key(
-        "message.timestamp.before.max.ms",
-        "log.message.timestamp.before.max.ms",
-        Long(0, i64::MAX),
-        FOREVER,
-        InForce,
-        "How far a timestamp may lie behind the broker's clock.",
-    ),
-    key(
-        "message.timestamp.type",
-        "log.message.timestamp.type",
-        OneOf(&["CreateTime", "LogAppendTime"]),
-        "CreateTime",
-        InForce,
-        "Whether records have the producer's time or the broker's.",
-    ),
-    key(
-        "min.cleanable.dirty.ratio",
-        "log.cleaner.min.cleanable.ratio",
-        Fraction,
-        "0.5",
-        NotYet(&["0.5"]),
-        "Topics are not compacted.",
-    ),
-    key(
-        "min.compaction.lag.ms",
-        "log.cleaner.min.compaction.lag.ms",
-        Long(0, i64::MAX),
-        "0",
-        NotYet(&["0"]),
-        "Topics are not compacted.",
-    ),
-    key(
-        "min.insync.replicas",
-        "min.insync.replicas",
-        Int(1, INT_MAX),
-        "1",
-        NotYet(&["1"]),
-        "There is one replica, and every batch is synced before it is acknowledged.",
-    ),
-    key("preallocate", "log.preallocate", Boolean, "false", NothingToActOn, "The log's segments always are."),
-    key(
-        "remote.log.copy.disable",
-        "remote.log.copy.disable",
-        Boolean,
-        "false",
-        NotYet(&["false"]),
-        "There is no tiered storage.",
-    ),
-    key(
-        "remote.log.delete.on.disable",
-        "remote.log.delete.on.disable",
-        Boolean,
-        "false",
-        NotYet(&["false"]),
-        "There is no tiered storage.",
-    ),
-    key(
-        "remote.storage.enable",
-        "remote.log.storage.system.enable",
-        Boolean,
-        "false",
-        NotYet(&["false"]),
-        "There is no tiered storage.",
-    ),
-    key(
-        "retention.bytes",
-        "log.retention.bytes",
-        Long(-1, i64::MAX),
-        "-1",
-        NotYet(&["-1"]),
-        "Records are kept until they are deleted.",
-    ),
-    key(
-        "retention.ms",
-        "log.retention.ms",
-        Long(-1, i64::MAX),
-        "-1",
-        NotYet(&["-1"]),
-        "Records are kept until they are deleted.",
-    ),
-    key(
-        "segment.bytes",
-        "log.segment.bytes",
-        Int(1 << 20, INT_MAX),
-        "1073741824",
-        NothingToActOn,
-        "Topics have no segments of their own.",
-    ),
-    key(
-        "segment.index.bytes",
-        "log.index.size.max.bytes",
-        Int(4, INT_MAX),
-        "10485760",
-        NothingToActOn,
-        "The index is in memory and grows with the batches.",
-    ),
-    key(
-        "segment.jitter.ms",
-        "log.roll.jitter.ms",
-        Long(0, i64::MAX),
-        "0",
-        NothingToActOn,
-        "Topics have no segments of their own.",
-    ),
-    key(
-        "segment.ms",
-        "log.roll.ms",
-        Long(1, i64::MAX),
-        "604800000",
-        NothingToActOn,
-        "Topics have no segments of their own.",
-    ),
-    key(
-        "unclean.leader.election.enable",
-        "unclean.leader.election.enable",
-        Boolean,
-        "false",
-        NothingToActOn,
-        "The one broker is the leader, or nobody is.",
-    ),
-];
 
 /// Longest config name and value. Both go into error messages, which older versions of the protocol bound.
 pub const CONFIG_BYTES_MAX: usize = 256;
@@ -512,6 +240,10 @@ mod tests {
             ("min.insync.replicas", "2"),
             ("compression.type", "zstd"),
             ("remote.storage.enable", "true"),
+            ("remote.copy.lag.ms", "1"),
+            ("remote.copy.lag.bytes", "0"),
+            ("max.decompressed.message.bytes", "1048576"),
+            ("errors.deadletterqueue.group.enable", "true"),
         ] {
             let refusal = check_config(name, value, &config).expect_err("not in force");
             assert!(refusal.contains("would not be in force"), "{refusal}");

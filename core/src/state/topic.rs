@@ -10,6 +10,7 @@ use alloc::{
 use crate::{
     limits::TOPIC_NAME_BYTES_MAX,
     log::entry::TopicCreated,
+    planted::{Planted, planted},
     units::{PartitionId, TopicId},
 };
 
@@ -47,6 +48,9 @@ impl Topic {
                 Some(value) => drop(self.created.configs.insert(name.clone(), value.clone())),
                 None => drop(self.created.configs.remove(name)),
             }
+        }
+        if planted(Planted::ConfigDeletionNotInForce) && changes.values().any(Option::is_none) {
+            return;
         }
         self.config = TopicConfig::read(&self.created.configs);
     }

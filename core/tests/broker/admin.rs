@@ -1,6 +1,7 @@
 //! Everyday administration: what is asked for is done, lasts over a crash, and what cannot be is refused by its code.
 
 mod configs;
+mod full;
 mod partitions;
 mod records;
 mod replicas;

@@ -618,6 +618,27 @@ fn a_rebalance_that_is_due_on_a_full_disk_ends_when_there_is_room() {
     assert_eq!((told.error_code, told.generation_id, told.members.len()), (0, generation + 1, 1));
 }
 
+// 1. The first member of a group joins and waits for others, nearly as long as the rebalance may take. 2. That time is over on a full
+// disk, and is put off: beyond the end of the rebalance. 3. There is room again, and the end passes: others are still waited for, so
+// nothing ends, and the same timer is due at once, for ever. Found by the simulator (seed 50893).
+#[test]
+fn a_first_rebalance_that_is_put_off_on_a_full_disk_still_ends() {
+    for short_of_the_end in [100, 250, 500, 750, 900] {
+        let delay = Duration::from_millis(60_000 - short_of_the_end);
+        let mut rig = Rig::new(Config { group_initial_rebalance_delay: delay, ..small() });
+        rig.create("t", 1, &[]);
+        let waits = rig.send(1, 3, join(join_request("", None, &["range"])));
+        rig.disk.fill(true);
+        while rig.produce("t", 0, batch(1, 10_000, 1, 5)).0 == 0 {}
+        rig.pass(Duration::from_secs(70));
+        assert_eq!(rig.reply(waits), None, "a generation that cannot be written does not begin");
+        rig.disk.fill(false);
+        rig.pass(Duration::from_secs(40));
+        let told = rig.reply(waits).map(joined).expect("there is room again");
+        assert_eq!((told.error_code, told.generation_id, told.members.len()), (0, 1, 1));
+    }
+}
+
 // The write that brings on a checkpoint may be lost between the two: acknowledged, and neither in the checkpoint nor in what is read of
 // the log behind it.
 #[test]

@@ -3,13 +3,6 @@
 use std::collections::BTreeMap;
 
 use evenkeel_core::port::{Request, Response};
-use kafka_protocol::{
-    messages::{
-        ListOffsetsRequest, TopicName,
-        list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
-    },
-    protocol::StrBytes,
-};
 
 use crate::{
     batch,
@@ -61,27 +54,22 @@ impl Consumer {
         let (key, name) = &usable[dice.index(usable.len())];
         let known = desk.ledger.high_watermark(*key);
         self.waits = true;
-        if name.starts_with("lasting") && dice.chance(250) {
+        // A look-up reads one batch: where reads may fail, enough of them that some do.
+        let looks = if desk.shape.read_eio > 0 { 600 } else { 250 };
+        if name.starts_with("lasting") && dice.chance(looks) {
             let (timestamp, asked) = match some_time(desk, *key, dice) {
                 Some((time, known)) if dice.chance(700) => (time, Asked::Time(*key, time, known)),
                 Some(_) | None => (-1, Asked::End(*key, known)),
             };
-            let partition = ListOffsetsPartition::default()
-                .with_partition_index(key.index)
-                .with_current_leader_epoch(-1)
-                .with_timestamp(timestamp);
-            let topic = ListOffsetsTopic::default()
-                .with_name(TopicName(StrBytes::from_string(name.clone())))
-                .with_partitions(vec![partition]);
             outbox.push(Outgoing {
                 version: 7,
-                request: Request::ListOffsets(ListOffsetsRequest::default().with_topics(vec![topic])),
+                request: Request::ListOffsets(probe::list_offsets(*key, name, timestamp)),
                 asked,
                 silent: false,
             });
             return;
         }
-        let position = self.positions.get(key).copied().unwrap_or(0);
+        let position = reset(self.positions.get(key).copied().unwrap_or(0), *key, desk, dice);
         let from = if dice.chance(200) {
             i64::try_from(dice.below(position.cast_unsigned() + 1)).expect("below a position")
         } else {
@@ -112,9 +100,15 @@ impl Consumer {
     }
 }
 
+/// A position in front of the log start moves there, as a consumer's does that was told; some have not been told.
+pub(super) fn reset(position: i64, key: PartitionKey, desk: &Desk<'_>, dice: &mut Dice) -> i64 {
+    let start = desk.ledger.log_start(key);
+    if position < start && dice.chance(900) { start } else { position }
+}
+
 /// The time of some batch that is known, if clients give the times, and where the first with a record of that time is.
 fn some_time(desk: &Desk<'_>, key: PartitionKey, dice: &mut Dice) -> Option<(i64, i64)> {
-    let facts = &desk.ledger.partitions.get(&key).filter(|_| !desk.ledger.is_stamped(key))?.facts;
+    let facts = &desk.ledger.partitions.get(&key).filter(|_| !desk.ledger.is_ever_stamped(key.topic))?.facts;
     let (number, _) = facts.values().nth(dice.index(facts.len()))?;
     let time = desk.ledger.op(*number)?.header.max_timestamp.0;
     Some((time, desk.ledger.first_at(key, time)?))

@@ -8,7 +8,10 @@ use kafka_protocol::messages::{FetchRequest, fetch_request::ForgottenTopic};
 
 use crate::{
     batch,
-    client::{Desk, Outgoing, consumer::Terms},
+    client::{
+        Desk, Outgoing,
+        consumer::{Terms, reset},
+    },
     dice::Dice,
     ledger::{Asked, Followed, PartitionKey},
     probe,
@@ -41,7 +44,7 @@ impl Follower {
         for (key, _) in desk.ledger.usable().take(FOLLOWED_MAX) {
             // Some are paused for a while, and some begin again from their start.
             if !dice.chance(100) {
-                let position = self.positions.get(&key).copied().unwrap_or(0);
+                let position = reset(self.positions.get(&key).copied().unwrap_or(0), key, desk, dice);
                 wanted.insert(key, if dice.chance(20) { 0 } else { position });
             }
         }

@@ -20,7 +20,11 @@ use kafka_protocol::{
 use crate::{
     assignment::{Assignment, commit_of, instance, place_of, subscription},
     batch,
-    client::{Desk, Outgoing, consumer::Terms, offsets},
+    client::{
+        Desk, Outgoing,
+        consumer::{Terms, reset},
+        offsets,
+    },
     dice::Dice,
     ledger::{Asked, GroupAsked, Ledger, OffsetPlace, PartitionKey, Spoken},
     probe,
@@ -167,7 +171,7 @@ impl Member {
         topics.dedup();
         let session_ms = desk.shape.session_ms;
         let newest = desk.ledger.group(&self.group).map_or(0, |group| group.newest);
-        let quarters = if newest % 4 == 3 { REBALANCE_QUARTERS_IMPATIENT } else { REBALANCE_QUARTERS };
+        let quarters = if newest % 2 == 1 { REBALANCE_QUARTERS_IMPATIENT } else { REBALANCE_QUARTERS };
         let timeout = |ms: u64| i32::try_from(ms).expect("short");
         let protocol = JoinGroupRequestProtocol::default()
             .with_name(StrBytes::from_static_str("even"))
@@ -264,19 +268,13 @@ impl Member {
         }
         let terms = Terms::draw(dice, 800);
         let wait_ms = terms.max_wait_ms.min(50);
-        let known = desk.ledger.high_watermark(*key);
-        let request = probe::fetch(
-            *key,
-            position.next,
-            terms.max_bytes,
-            terms.partition_max_bytes,
-            wait_ms,
-            terms.min_bytes,
-        );
+        let (known, from) = (desk.ledger.high_watermark(*key), reset(position.next, *key, desk, dice));
+        let request =
+            probe::fetch(*key, from, terms.max_bytes, terms.partition_max_bytes, wait_ms, terms.min_bytes);
         Some(Outgoing {
             version: 13,
             request: Request::Fetch(request),
-            asked: Asked::Fetch(*key, position.next, known, terms.min_bytes),
+            asked: Asked::Fetch(*key, from, known, terms.min_bytes),
             silent: false,
         })
     }

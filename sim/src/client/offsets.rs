@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A commit and its number.
-pub(super) type Numbered = (CommitNumber, Commit);
+pub(crate) type Numbered = (CommitNumber, Commit);
 
 /// A commit that was not there before.
 pub(super) fn number(place: OffsetPlace, key: PartitionKey, offset: i64, desk: &mut Desk<'_>) -> Numbered {
@@ -31,7 +31,7 @@ fn name(topic: &str) -> TopicName {
 }
 
 /// Commits these.
-pub(super) fn commit(spoken: Spoken, instance: Option<&str>, some: Vec<Numbered>) -> Outgoing {
+pub(crate) fn commit(spoken: Spoken, instance: Option<&str>, some: Vec<Numbered>) -> Outgoing {
     let topics = some.iter().map(|(number, commit)| {
         let partition = OffsetCommitRequestPartition::default()
             .with_partition_index(commit.place.index)

@@ -19,8 +19,9 @@ use kafka_protocol::{
 
 use crate::{
     batch::{self, Sequenced},
+    client::{offsets, steward},
     crashpoints::stage::{Order, Stage, Watch},
-    ledger::{Asked, OpNumber, PartitionKey},
+    ledger::{Asked, Commit, CommitNumber, OffsetPlace, OpNumber, PartitionKey, Spoken, Upto},
     probe::fetch,
     violation::{Verdict, broken},
 };
@@ -47,6 +48,10 @@ pub enum Operation {
     ProducerId,
     /// All topics go, and the log rolls until their segments can go too.
     Trim,
+    /// A topic grows, a config changes or is given no more, records are deleted: all at once.
+    Administer,
+    /// Somebody without a group commits an offset.
+    Commit,
     /// A consumer reads to the end.
     Read,
     /// Nothing for a while: the marker is written.
@@ -60,7 +65,7 @@ pub enum Operation {
 }
 
 /// All of them.
-pub const ALPHABET: [Operation; 14] = [
+pub const ALPHABET: [Operation; 16] = [
     Operation::Produce,
     Operation::Wide,
     Operation::Roll,
@@ -70,6 +75,8 @@ pub const ALPHABET: [Operation; 14] = [
     Operation::Delete,
     Operation::ProducerId,
     Operation::Trim,
+    Operation::Administer,
+    Operation::Commit,
     Operation::Read,
     Operation::Idle,
     Operation::Stop,
@@ -94,6 +101,8 @@ impl Operation {
             Operation::Delete => "delete",
             Operation::ProducerId => "producer-id",
             Operation::Trim => "trim",
+            Operation::Administer => "administer",
+            Operation::Commit => "commit",
             Operation::Read => "read",
             Operation::Idle => "idle",
             Operation::Stop => "stop",
@@ -149,7 +158,9 @@ impl Play {
             Operation::Produce | Operation::Wide | Operation::Roll | Operation::Read => {
                 usable.next().is_some()
             }
-            Operation::Delete | Operation::Trim => usable.next().is_some(),
+            Operation::Delete | Operation::Trim | Operation::Administer | Operation::Commit => {
+                usable.next().is_some()
+            }
             Operation::Idempotent => self.hand.producer.is_some() && usable.next().is_some(),
             Operation::Again => {
                 self.hand.last.as_ref().is_some_and(|(known, _, _)| usable.any(|(key, _)| key == *known))
@@ -183,6 +194,8 @@ impl Play {
             Operation::Delete => self.delete(),
             Operation::ProducerId => return self.producer_id(watch),
             Operation::Trim => return self.trim(watch),
+            Operation::Administer => self.administer(),
+            Operation::Commit => self.commit(),
             Operation::Read => self.read(),
             Operation::Idle => {
                 self.stage.run(&|_| false, watch)?;
@@ -345,6 +358,37 @@ impl Play {
             let asked = Asked::Fetch(key, 0, known, 1);
             self.stage.ask(13, Request::Fetch(fetch(key, 0, 1 << 20, 1 << 20, 0, 0)), asked);
         }
+    }
+
+    /// The partition grows by one; every other time, the config that was given is taken back.
+    fn administer(&mut self) {
+        let Some(key) = self.targets().first().copied() else { return };
+        let Some(book) = self.stage.ledger.topics.get(&key.topic) else { return };
+        let (name, partitions) = (book.name.clone(), book.partitions);
+        let number = self.number().0;
+        let value = number.is_multiple_of(2).then(|| number.to_string());
+        let (start, end) = (self.stage.ledger.log_start(key), self.stage.ledger.high_watermark(key));
+        let upto = Upto::Offset(end.min(start + 1));
+        let questions = [
+            steward::grow_to(key.topic, &name, partitions + 1),
+            steward::alter(key.topic, &name, [("flush.ms", value)].into()),
+            steward::delete_upto(key, &name, upto, end),
+        ];
+        for (version, request, asked) in questions {
+            self.stage.ask(version, request, Asked::Admin(asked));
+        }
+    }
+
+    fn commit(&mut self) {
+        let Some(key) = self.targets().first().copied() else { return };
+        let Some(book) = self.stage.ledger.topics.get(&key.topic) else { return };
+        let place = OffsetPlace { group: String::from("g"), topic: book.name.clone(), index: key.index };
+        let offset = self.stage.ledger.high_watermark(key);
+        let commit = Commit { place, key, offset };
+        let number = CommitNumber(self.number().0);
+        let spoken = Spoken { group: String::from("g"), member: String::new(), generation: -1 };
+        let outgoing = offsets::commit(spoken, None, vec![(number, commit)]);
+        self.stage.ask(outgoing.version, outgoing.request, outgoing.asked);
     }
 
     fn trim(&mut self, watch: &mut dyn Watch) -> Verdict {

@@ -1,4 +1,4 @@
-//! D1, V1: every batch that was acknowledged or read is at its offset, with identical content.
+//! D1, V1: every batch that was acknowledged or read is at its offset, with identical content, unless all of its records were deleted.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,10 @@ pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
                 Known::Acked => ("lost-write", "acknowledged"),
                 Known::Seen => ("unseen", "read"),
             };
+            let end = ledger.op(*number).map_or(*offset, |op| op.last_offset(*offset));
+            if end < partition.log_start {
+                continue;
+            }
             let subject = Subject::Batch { op: *number, key: *key, offset: *offset };
             let Some(batch) = batches.get(offset) else {
                 return broken_for(
@@ -29,8 +33,7 @@ pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
                     ),
                 );
             };
-            let intact =
-                ledger.op(*number).is_some_and(|op| ledger.is_intact(op, &batch.header, &batch.records));
+            let intact = ledger.op(*number).is_some_and(|op| op.is_intact(&batch.header, &batch.records));
             if batch.op != Some(*number) || !intact {
                 return broken_for(
                     name,

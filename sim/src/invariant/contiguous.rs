@@ -1,4 +1,5 @@
-//! D2, ORD: offsets begin at the log's start, strictly increase, and leave nothing out up to the high watermark.
+//! D2, ORD: offsets begin at the log's start, or with the batch that it is in, strictly increase, and leave nothing out up to the high
+//! watermark.
 
 use crate::{
     ledger::Ledger,
@@ -10,14 +11,15 @@ pub(super) fn check(_: &Ledger, found: &Reading) -> Verdict {
     for (key, partition) in &found.partitions {
         let mut next = partition.log_start;
         for batch in &partition.batches {
-            let base = batch.header.base_offset.0;
-            if base != next {
+            let (base, last) = (batch.header.base_offset.0, batch.header.last_offset().0);
+            let holds_start = next == partition.log_start && base < next && next <= last;
+            if base != next && !holds_start {
                 return broken(
                     "inconsistent-offsets",
                     format!("{key:?}: offset {base} follows {}", next - 1),
                 );
             }
-            next = batch.header.last_offset().0 + 1;
+            next = last + 1;
         }
         if next != partition.high_watermark {
             return broken(

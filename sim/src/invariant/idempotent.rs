@@ -18,7 +18,9 @@ pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
         {
             let begins = ledger.first_sequences.get(&(*key, header.producer_id, header.producer_epoch));
             let begins = begins.copied().unwrap_or(0);
-            let (epoch, next) = expected.entry(header.producer_id).or_insert((header.producer_epoch, begins));
+            // What came before may have been deleted.
+            let first = if partition.log_start > 0 { header.base_sequence } else { begins };
+            let (epoch, next) = expected.entry(header.producer_id).or_insert((header.producer_epoch, first));
             if header.producer_epoch < *epoch {
                 return broken(
                     "zombie-append",

@@ -19,7 +19,7 @@ pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
             if op.key != *key {
                 return broken("phantom", format!("{number:?} was sent to {:?}, and is in {key:?}", op.key));
             }
-            if !ledger.is_intact(op, &batch.header, &batch.records) {
+            if !op.is_intact(&batch.header, &batch.records) {
                 return broken("phantom", format!("{key:?} at {offset}: not what {number:?} sent"));
             }
             let count = copies.entry(number).or_insert(0);

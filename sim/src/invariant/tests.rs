@@ -5,13 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use evenkeel_core::{
-    port::{GroupResponse, Response},
+    port::{AdminResponse, GroupResponse, Response},
     units::{ConnId, Offset, ProducerId, Tag, Timestamp, TopicId},
     wire::batch::{Batch, LOG_APPEND_TIME},
 };
 use kafka_protocol::{
     messages::{
-        JoinGroupResponse, OffsetCommitResponse, SyncGroupResponse,
+        CreatePartitionsResponse, DeleteRecordsResponse, IncrementalAlterConfigsResponse, JoinGroupResponse,
+        OffsetCommitResponse, SyncGroupResponse,
+        create_partitions_response::CreatePartitionsTopicResult,
+        delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult},
+        incremental_alter_configs_response::AlterConfigsResourceResponse,
         join_group_response::JoinGroupResponseMember,
         offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic},
     },
@@ -23,8 +27,8 @@ use crate::{
     batch::{self, Sequenced},
     invariant::{INVARIANTS, check_all},
     ledger::{
-        Asked, Commit, CommitNumber, GroupAsked, GroupBook, Known, Ledger, OffsetPlace, OpNumber,
-        PartitionKey, Spoken, epoch_beside,
+        AdminAsked, Asked, Commit, CommitNumber, GroupAsked, GroupBook, Known, Ledger, OffsetPlace, OpNumber,
+        PartitionKey, Spoken, Stamps, Upto, epoch_beside,
     },
     reading::{FoundBatch, FoundGroup, FoundOffset, FoundPartition, FoundTopic, Reading},
 };
@@ -121,6 +125,55 @@ impl History {
         self.ledger.answered(ConnId(3), Tag(0), &Response::Group(response)).expect("as it should be");
     }
 
+    fn asks(&mut self, asked: AdminAsked) {
+        self.ledger.sent(ConnId(4), Tag(0), Asked::Admin(asked));
+    }
+
+    fn is_answered(&mut self, response: AdminResponse) {
+        self.ledger.answered(ConnId(4), Tag(0), &Response::Admin(response)).expect("as it should be");
+    }
+
+    /// The topic grows, and has grown.
+    fn grows(&mut self, count: i32) {
+        self.asks(AdminAsked::Grow(TOPIC, count));
+        let result = CreatePartitionsTopicResult::default();
+        let answer = CreatePartitionsResponse::default().with_results(vec![result]);
+        self.is_answered(AdminResponse::CreatePartitions(answer));
+        self.has_partitions(count);
+    }
+
+    fn has_partitions(&mut self, count: i32) {
+        self.found.topics.get_mut(&TOPIC).expect("it is there").partitions = count;
+        self.found.partitions.retain(|key, _| key.index < count);
+        for index in 0..count {
+            self.found.partitions.entry(PartitionKey { topic: TOPIC, index }).or_default();
+        }
+    }
+
+    /// A config is given a value, or none, and is that.
+    fn changes(&mut self, value: Option<&str>) {
+        let value = value.map(String::from);
+        self.asks(AdminAsked::Change(TOPIC, [("flush.ms", value.clone())].into()));
+        let told = AlterConfigsResourceResponse::default();
+        let answer = IncrementalAlterConfigsResponse::default().with_responses(vec![told]);
+        self.is_answered(AdminResponse::IncrementalAlterConfigs(answer));
+        let key = (TOPIC, String::from("flush.ms"));
+        match value {
+            Some(value) => self.found.configs.insert(key, value),
+            None => self.found.configs.remove(&key),
+        };
+    }
+
+    /// Records are deleted, and the partition begins there.
+    fn deletes(&mut self, upto: i64) {
+        self.asks(AdminAsked::DeleteRecords(KEY, Upto::Offset(upto), 6));
+        let told = DeleteRecordsPartitionResult::default().with_low_watermark(upto);
+        let topic = DeleteRecordsTopicResult::default().with_partitions(vec![told]);
+        let answer = DeleteRecordsResponse::default().with_topics(vec![topic]);
+        self.is_answered(AdminResponse::DeleteRecords(answer));
+        self.partition().log_start = upto;
+    }
+
     fn book(&mut self) -> &mut GroupBook {
         self.ledger.groups.get_mut("g").expect("it was joined")
     }
@@ -184,7 +237,9 @@ impl History {
 
     /// Makes the topic one that is stamped, and every batch carry the time 77.
     fn stamp(&mut self) {
-        self.ledger.topics.get_mut(&TOPIC).expect("learned").stamped = true;
+        for op in self.ledger.ops.values_mut() {
+            op.stamps = Stamps { plain: false, stamped: true };
+        }
         for batch in &mut self.partition().batches {
             batch.header.attributes |= LOG_APPEND_TIME;
             batch.header.max_timestamp = Timestamp(77);
@@ -209,7 +264,31 @@ type Change = fn(&mut History);
 type Rejection = (&'static str, &'static str);
 
 /// Histories that must pass.
-const GOOD: [(&str, Change); 10] = [
+const GOOD: [(&str, Change); 17] = [
+    ("a topic has grown", |h| h.grows(3)),
+    ("a topic has grown as somebody asked who was not answered", |h| {
+        h.asks(AdminAsked::Grow(TOPIC, 3));
+        h.has_partitions(3);
+    }),
+    ("a config was given, and deleted", |h| {
+        h.changes(Some("5"));
+        h.changes(None);
+    }),
+    ("a change of a config that was not answered has happened", |h| {
+        h.changes(Some("5"));
+        h.asks(AdminAsked::Change(TOPIC, [("flush.ms", None)].into()));
+        h.found.configs.clear();
+    }),
+    ("records were deleted up to within a batch, which stays", |h| h.deletes(1)),
+    ("records were deleted, and their batches are gone", |h| {
+        h.deletes(3);
+        h.partition().batches.drain(..2);
+    }),
+    ("a deletion of all records that was not answered has happened", |h| {
+        h.asks(AdminAsked::DeleteRecords(KEY, Upto::End(6), 6));
+        h.partition().log_start = 6;
+        h.partition().batches.clear();
+    }),
     ("everything is there", |_| {}),
     ("an unanswered batch is not there", |h| {
         h.stored(4, batch::make(OpNumber(4), 1, 10, None));
@@ -243,7 +322,7 @@ const GOOD: [(&str, Change); 10] = [
 ];
 
 /// Histories that must be rejected: by these invariants, under these names, and by no other.
-const BAD: [(&str, Change, &[Rejection]); 38] = [
+const BAD: [(&str, Change, &[Rejection]); 49] = [
     ("a topic is gone", History::without_topics, &[("topics", "lost-topic")]),
     (
         "a topic is there that nobody asked for",
@@ -259,9 +338,98 @@ const BAD: [(&str, Change, &[Rejection]); 38] = [
         &[("topics", "resurrected-topic")],
     ),
     (
-        "a topic has another number of partitions",
-        |h| h.found.topics.get_mut(&TOPIC).expect("there").partitions = 3,
+        "a topic has another name",
+        |h| h.found.topics.get_mut(&TOPIC).expect("there").name = String::from("u"),
         &[("topics", "changed-topic")],
+    ),
+    (
+        "a topic has partitions that nobody asked for",
+        |h| h.has_partitions(3),
+        &[("partitions", "phantom-partition")],
+    ),
+    (
+        "partitions that a topic was let grow to are gone",
+        |h| {
+            h.grows(3);
+            h.has_partitions(2);
+        },
+        &[("partitions", "lost-partition")],
+    ),
+    (
+        "a config that was given is gone",
+        |h| {
+            h.changes(Some("5"));
+            h.found.configs.clear();
+        },
+        &[("configs", "lost-config")],
+    ),
+    (
+        "a config that was deleted is given again",
+        |h| {
+            h.changes(Some("5"));
+            let before = h.found.configs.clone();
+            h.changes(None);
+            h.found.configs = before;
+        },
+        &[("configs", "config-went-back")],
+    ),
+    (
+        "a config has the value before the one that was given last",
+        |h| {
+            h.changes(Some("5"));
+            let before = h.found.configs.clone();
+            h.changes(Some("6"));
+            h.found.configs = before;
+        },
+        &[("configs", "config-went-back")],
+    ),
+    (
+        "a config has a value that nobody gave it",
+        |h| {
+            h.found.configs.insert((TOPIC, String::from("flush.ms")), String::from("7"));
+        },
+        &[("configs", "phantom-config")],
+    ),
+    (
+        "a partition begins before the place that was told",
+        |h| {
+            h.deletes(1);
+            h.partition().log_start = 0;
+        },
+        &[("starts", "log-start-went-back")],
+    ),
+    (
+        "a partition begins behind the place that was asked for",
+        |h| {
+            h.deletes(1);
+            h.partition().log_start = 2;
+            h.partition().batches.remove(0);
+        },
+        &[("starts", "phantom-log-start")],
+    ),
+    (
+        "deleted records are served",
+        |h| {
+            h.deletes(1);
+            h.partition().serves_deleted = true;
+        },
+        &[("starts", "resurrected-record")],
+    ),
+    (
+        "with the records that were deleted another batch is gone",
+        |h| {
+            h.deletes(2);
+            h.partition().batches.drain(..2);
+        },
+        &[("acked", "lost-write"), ("contiguous", "inconsistent-offsets")],
+    ),
+    (
+        "with the records in front of a place within a batch those behind it are gone",
+        |h| {
+            h.deletes(1);
+            h.partition().batches.remove(0);
+        },
+        &[("acked", "lost-write"), ("contiguous", "inconsistent-offsets")],
     ),
     (
         "what can be read ends before the high watermark",
@@ -321,7 +489,7 @@ const BAD: [(&str, Change, &[Rejection]); 38] = [
             let other = h.found.partitions.get_mut(&OTHER).expect("there");
             (other.log_start, other.high_watermark) = (2, 2);
         },
-        &[("visible", "unseen")],
+        &[("starts", "phantom-log-start")],
     ),
     (
         "a batch is there that nobody sent",
@@ -386,8 +554,9 @@ const BAD: [(&str, Change, &[Rejection]); 38] = [
     (
         "a batch of a stamped topic is not stamped",
         |h| {
+            let plain = *h.header(1);
             h.stamp();
-            h.header(1).attributes = 0;
+            *h.header(1) = plain;
         },
         &[("stamped", "wrong-timestamp")],
     ),
@@ -516,15 +685,18 @@ fn every_violation_that_an_invariant_knows_has_a_history() {
         BAD.iter().flat_map(|(_, _, by)| *by).map(|(_, violation)| *violation).collect();
     let sources = [
         include_str!("acked.rs"),
+        include_str!("configs.rs"),
         include_str!("contiguous.rs"),
         include_str!("epochs.rs"),
         include_str!("groups.rs"),
         include_str!("idempotent.rs"),
         include_str!("offsets.rs"),
         include_str!("owners.rs"),
+        include_str!("partitions.rs"),
         include_str!("sent.rs"),
         include_str!("settled.rs"),
         include_str!("stamped.rs"),
+        include_str!("starts.rs"),
         include_str!("topics.rs"),
         include_str!("visible.rs"),
         include_str!("within.rs"),

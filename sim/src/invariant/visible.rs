@@ -1,4 +1,4 @@
-//! V1: no high watermark that anybody was told is taken back, and no log start moves without a reason.
+//! V1: no high watermark that anybody was told is taken back.
 
 use crate::{
     ledger::Ledger,
@@ -14,9 +14,6 @@ pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
                 "nonmonotonic",
                 format!("high watermark {} of {key:?}, {told} was told before", partition.high_watermark),
             );
-        }
-        if partition.log_start != 0 {
-            return broken("unseen", format!("{key:?} begins at {}", partition.log_start));
         }
     }
     Ok(())

@@ -56,17 +56,18 @@ impl Ledger {
         newest.is_some_and(|newest| *newest > epoch)
     }
 
-    /// Batches of a stamped topic carry the broker's time, and the one that was told.
+    /// Batches carry the broker's time where and only where its topic is stamped, and the time that was told.
     ///
     /// # Errors
     /// This one does not.
     pub fn check_stamp(&self, number: OpNumber, header: &BatchHeader) -> Verdict {
-        let Some(op) = self.op(number).filter(|op| self.is_stamped(op.key)) else { return Ok(()) };
-        let told = op.append_time.unwrap_or(header.max_timestamp.0);
-        if header.attributes & LOG_APPEND_TIME == 0 || header.max_timestamp.0 != told {
+        let Some(op) = self.op(number) else { return Ok(()) };
+        let stamped = header.attributes & LOG_APPEND_TIME != 0;
+        let time = if stamped { header.max_timestamp.0 } else { -1 };
+        if !op.stamps.allow(stamped) || op.append_time.is_some_and(|told| told != time) {
             return broken(
                 "wrong-timestamp",
-                format!("{number:?} of a stamped topic has time {}, {told} was told", header.max_timestamp),
+                format!("{number:?} has append time {time}; {:?}, told {:?}", op.stamps, op.append_time),
             );
         }
         Ok(())
@@ -76,33 +77,42 @@ impl Ledger {
     fn last_offset(&self, key: PartitionKey, base: i64) -> i64 {
         let fact = self.partitions.get(&key).and_then(|book| book.facts.get(&base));
         let op = fact.and_then(|(number, _)| self.op(*number));
-        op.map_or(base, |op| base + i64::from(op.header.last_offset_delta))
+        op.map_or(base, |op| op.last_offset(base))
     }
 
-    /// An offset was looked up by a time; a batch at or before `known` has one.
+    /// An offset was looked up by a time; a batch at or before `known` has one, unless it was deleted. Nothing in front of `start` is
+    /// found.
     pub(super) fn found(
         &self,
         key: PartitionKey,
         time: i64,
         known: i64,
+        start: i64,
         answer: &ListOffsetsAnswer,
     ) -> Verdict {
         let part = answer.topics.first().and_then(|topic| topic.partitions.first());
+        let last = self.last_offset(key, known);
+        let deleted = self.partitions.get(&key).is_some_and(|book| book.start.most() > known);
         match part.map(|part| &part.found) {
             Some(FoundOffset::Within { batch, .. }) => {
                 let bytes = batch.concat();
                 let found =
                     batch::split(&bytes).and_then(|batches| batches.first().map(|(header, _)| *header));
-                let right = found
-                    .is_some_and(|header| header.max_timestamp.0 >= time && header.base_offset.0 <= known);
+                let right = found.is_some_and(|header| {
+                    header.max_timestamp.0 >= time
+                        && (header.base_offset.0 <= known || deleted)
+                        && header.last_offset().0 >= start
+                });
                 if right { Ok(()) } else { wrong_lookup(key, time, known, &format!("{found:?}")) }
             }
             // Over the wire: the session has looked into the batch.
             Some(FoundOffset::At { timestamp, offset, .. })
-                if timestamp.0 >= time && offset.0 <= self.last_offset(key, known) =>
+                if timestamp.0 >= time && (offset.0 <= last || deleted) && offset.0 >= start =>
             {
                 Ok(())
             }
+            // None at all.
+            Some(FoundOffset::At { offset, .. }) if offset.0 < 0 && deleted => Ok(()),
             Some(FoundOffset::Error(error)) => self.allowed(*error, Some(key.topic)),
             found @ (Some(FoundOffset::At { .. }) | None) => {
                 wrong_lookup(key, time, known, &format!("{found:?}"))

@@ -3,12 +3,12 @@
 use evenkeel_core::{error_code, port::FetchAnswer};
 
 use crate::{
-    ledger::{Followed, Ledger, PartitionKey},
+    ledger::{Followed, Ledger, Open, PartitionKey},
     violation::{Verdict, broken},
 };
 
 impl Ledger {
-    pub(super) fn followed(&mut self, asked: &Followed, since: u64, answer: &FetchAnswer) -> Verdict {
+    pub(super) fn followed(&mut self, asked: &Followed, open: &Open, answer: &FetchAnswer) -> Verdict {
         match answer.error_code {
             error_code::NONE => {}
             // The broker was started again, or an answer was lost on its way.
@@ -20,7 +20,7 @@ impl Ledger {
             error => return broken("wrong-error", format!("fetch error {error} of a session")),
         }
         for (key, from, _) in &asked.parts {
-            self.prompt(*key, *from, asked.min_bytes, since)?;
+            self.prompt(*key, *from, asked.min_bytes, open.since)?;
         }
         let mut told = Vec::new();
         let mut has_data = false;
@@ -36,7 +36,7 @@ impl Ledger {
                 if told.contains(&key) {
                     return broken("wrong-answer", format!("{key:?} is told twice in one answer"));
                 }
-                self.read(key, *from, *known, part)?;
+                self.read(key, *from, *known, open.start(key), part)?;
                 told.push(key);
                 has_data |= !part.records.is_empty() || part.error_code != error_code::NONE;
             }

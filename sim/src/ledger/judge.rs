@@ -11,7 +11,7 @@ use kafka_protocol::messages::{
 
 use crate::{
     batch::{self, Sequenced},
-    ledger::{Asked, Known, Ledger, OpNumber, PartitionKey},
+    ledger::{Asked, Known, Ledger, OpNumber, Open, PartitionKey},
     violation::{Verdict, broken},
 };
 
@@ -26,15 +26,15 @@ impl Ledger {
         self.order += 1;
         let (erasure, since) = (open.erasure, open.since);
         match (open.asked.clone(), response) {
-            (Asked::Produce(ops), Response::Produce(response)) => self.produced(&ops, response),
+            (Asked::Produce(ops), Response::Produce(response)) => self.produced(&ops, &open, response),
             (Asked::Produce(_), Response::Silence) => Ok(()),
             (Asked::Fetch(key, from, known, min_bytes), Response::Fetch(answer)) => {
                 self.prompt(key, from, min_bytes, since)?;
-                self.fetched(key, from, known, answer)
+                self.fetched(key, from, known, open.start(key), answer)
             }
-            (Asked::Follow(followed), Response::Fetch(answer)) => self.followed(&followed, since, answer),
+            (Asked::Follow(followed), Response::Fetch(answer)) => self.followed(&followed, &open, answer),
             (Asked::Time(key, time, known), Response::ListOffsets(answer)) => {
-                self.found(key, time, known, answer)
+                self.found(key, time, known, open.start(key), answer)
             }
             (Asked::End(key, known), Response::ListOffsets(answer)) => self.ended(key, known, answer),
             (Asked::Metadata(name), Response::Metadata(response)) => {
@@ -53,6 +53,7 @@ impl Ledger {
             (Asked::Group(asked), Response::Group(response)) => {
                 self.answered_of_group(&asked, &open, response)
             }
+            (Asked::Admin(asked), response) => self.answered_of_admin(&asked, &open, response),
             (Asked::ProducerId, Response::InitProducerId(response)) => {
                 if response.error_code == error_code::NONE
                     && !self.producer_ids.insert(response.producer_id.0)
@@ -88,7 +89,7 @@ impl Ledger {
         }
     }
 
-    fn produced(&mut self, ops: &[OpNumber], response: &ProduceResponse) -> Verdict {
+    fn produced(&mut self, ops: &[OpNumber], open: &Open, response: &ProduceResponse) -> Verdict {
         let told = response.responses.iter().flat_map(|topic| &topic.partition_responses);
         let told: Vec<_> = told.collect();
         if told.len() != ops.len() {
@@ -98,6 +99,7 @@ impl Ledger {
             let key = self.op_mut(*op).key;
             if told.error_code == error_code::NONE {
                 self.acked(*op, told.base_offset, told.log_append_time_ms)?;
+                self.begins(key, told.log_start_offset, open.start(key))?;
             } else {
                 if told.error_code != error_code::INVALID_PRODUCER_EPOCH || !self.is_fenced(*op) {
                     self.allowed(told.error_code, Some(key.topic))?;
@@ -117,13 +119,12 @@ impl Ledger {
                 format!("{number:?} was taken from an epoch of its producer that was replaced"),
             );
         }
-        let stamped = self.op(number).is_some_and(|op| self.is_stamped(op.key));
         let op = self.op_mut(number);
         let key = op.key;
-        if (append_time >= 0) != stamped {
+        if !op.stamps.allow(append_time >= 0) {
             return broken("wrong-timestamp", format!("{number:?} is said to be appended at {append_time}"));
         }
-        if op.sequenced.is_some() && stamped {
+        if op.sequenced.is_some() {
             if op.append_time.is_some_and(|before| before != append_time) {
                 return broken("wrong-timestamp", format!("{number:?} is told another append time"));
             }
@@ -166,14 +167,21 @@ impl Ledger {
         }
     }
 
-    fn fetched(&mut self, key: PartitionKey, from: i64, known: i64, answer: &FetchAnswer) -> Verdict {
+    fn fetched(
+        &mut self,
+        key: PartitionKey,
+        from: i64,
+        known: i64,
+        start: i64,
+        answer: &FetchAnswer,
+    ) -> Verdict {
         if answer.error_code != error_code::NONE {
             return broken("wrong-error", format!("fetch error {}", answer.error_code));
         }
         let Some(part) = answer.topics.first().and_then(|topic| topic.partitions.first()) else {
             return broken("wrong-answer", "a fetch answer without the partition");
         };
-        self.read(key, from, known, part)?;
+        self.read(key, from, known, start, part)?;
         if part.records.is_empty() && part.error_code == error_code::NONE && part.high_watermark > from {
             return broken(
                 "poll-skip",
@@ -183,14 +191,20 @@ impl Ledger {
         Ok(())
     }
 
-    /// What a fetch says of one partition.
+    /// What a fetch says of one partition; `known` and `start` were known to be its end and its start.
     pub(super) fn read(
         &mut self,
         key: PartitionKey,
         from: i64,
         known: i64,
+        start: i64,
         part: &FetchedPartition,
     ) -> Verdict {
+        if part.error_code == error_code::OFFSET_OUT_OF_RANGE
+            && self.partitions.get(&key).is_some_and(|book| from < book.start.most())
+        {
+            return Ok(());
+        }
         if part.error_code != error_code::NONE {
             return self.allowed(part.error_code, Some(key.topic));
         }
@@ -200,6 +214,13 @@ impl Ledger {
                 format!("high watermark {} of {key:?}, {known} was told before", part.high_watermark),
             );
         }
+        if from < start {
+            return broken(
+                "resurrected-record",
+                format!("{key:?} is read from {from}, and its records in front of {start} were deleted"),
+            );
+        }
+        self.begins(key, part.log_start_offset, start)?;
         let bytes = part.records.concat();
         let Some(batches) = batch::split(&bytes) else {
             return broken("damaged-read", format!("{key:?} from {from}: not whole, valid batches"));
@@ -222,7 +243,7 @@ impl Ledger {
                 return broken("phantom", format!("{key:?} at {base}: records that nobody sent"));
             };
             match self.ops.get(&number) {
-                Some(op) if op.key == key && self.is_intact(op, &header, records) => {}
+                Some(op) if op.key == key && op.is_intact(&header, records) => {}
                 Some(_) | None => {
                     return broken("phantom", format!("{key:?} at {base}: not what {number:?} sent"));
                 }

@@ -1,13 +1,12 @@
-//! What committed offsets may be. A place (group, topic, partition) is a register: commits write to it, deletions write
-//! nothing into it, and both may be under way at once. Each write has the moment at which it was sent, the one by which it
-//! has surely taken effect, and the one by which it is surely overwritten; whoever asks after that must not be told of it.
+//! What committed offsets may be. A place (group, topic, partition) is a [`Register`]: commits write to it, deletions write
+//! nothing into it, and both may be under way at once.
 //!
 //! Topics are known by their names here, as in Kafka's protocol: what was committed for a topic that is gone must not come
 //! back under another one of its name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ledger::PartitionKey;
+use crate::ledger::{PartitionKey, register::Register};
 
 /// Number of one committed offset; the metadata beside it names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,20 +62,6 @@ enum Written {
     Commit(CommitNumber),
 }
 
-/// When it was written. All in the order of questions and answers.
-#[derive(Clone, Copy, Debug)]
-struct Write {
-    sent: u64,
-    done: Option<u64>,
-    over: Option<u64>,
-}
-
-/// What may be committed at one place.
-#[derive(Clone, Debug)]
-struct Register {
-    writes: BTreeMap<Written, Write>,
-}
-
 /// Why something must not be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Untrue {
@@ -88,59 +73,10 @@ pub enum Untrue {
     Lost,
 }
 
-impl Register {
-    fn new() -> Register {
-        let before = Write { sent: 0, done: Some(0), over: None };
-        Register { writes: [(Written::Nothing(0), before)].into() }
-    }
+type Place = Register<Written, Option<CommitNumber>>;
 
-    fn is_of(written: Written, told: Option<CommitNumber>) -> bool {
-        match (written, told) {
-            (Written::Nothing(_), None) => true,
-            (Written::Commit(number), Some(told)) => number == told,
-            (Written::Nothing(_), Some(_)) | (Written::Commit(_), None) => false,
-        }
-    }
-
-    /// Whether somebody who asked at `since` may be told that.
-    fn may_be(&self, told: Option<CommitNumber>, since: u64) -> Result<(), Untrue> {
-        let mut all = self.writes.iter().filter(|(written, _)| Register::is_of(**written, told));
-        let why = if told.is_some() { Untrue::Over } else { Untrue::Lost };
-        all.any(|(_, write)| write.over.is_none_or(|over| over >= since)).then_some(()).ok_or(why)
-    }
-
-    /// What had taken effect before `before` and is not that, is overwritten by `now`.
-    fn pass(&mut self, stays: impl Fn(Written) -> bool, before: u64, now: u64) {
-        for (written, write) in &mut self.writes {
-            if !stays(*written) && write.done.is_some_and(|done| done < before) {
-                write.over.get_or_insert(now);
-            }
-        }
-    }
-
-    fn done(&mut self, written: Written, now: u64) {
-        let Some(write) = self.writes.get_mut(&written) else { return };
-        write.done.get_or_insert(now);
-        let sent = write.sent;
-        self.pass(|other| other == written, sent, now);
-    }
-
-    fn told(&mut self, told: Option<CommitNumber>, since: u64, now: u64) {
-        let candidates: Vec<Written> = self
-            .writes
-            .iter()
-            .filter(|(written, write)| {
-                Register::is_of(**written, told) && write.over.is_none_or(|over| over >= since)
-            })
-            .map(|(written, _)| *written)
-            .collect();
-        if let [one] = candidates[..]
-            && let Some(write) = self.writes.get_mut(&one)
-        {
-            write.done.get_or_insert(now);
-        }
-        self.pass(|written| Register::is_of(written, told), since, now);
-    }
+fn empty() -> Place {
+    Register::with(Written::Nothing(0), None)
 }
 
 /// Everything that was committed, and everything that may be.
@@ -148,7 +84,7 @@ impl Register {
 pub struct OffsetBook {
     commits: BTreeMap<CommitNumber, Commit>,
     refused: BTreeSet<CommitNumber>,
-    registers: BTreeMap<OffsetPlace, Register>,
+    registers: BTreeMap<OffsetPlace, Place>,
     /// Deletions under way.
     erasures: BTreeMap<u64, (Erasure, u64)>,
     erasures_begun: u64,
@@ -166,14 +102,15 @@ impl OffsetBook {
     /// A commit leaves its client.
     pub fn open(&mut self, number: CommitNumber, commit: &Commit, now: u64) {
         let register = self.registers.entry(commit.place.clone()).or_insert_with(|| {
-            let mut register = Register::new();
-            let under_way = self.erasures.iter().filter(|(_, (erasure, _))| erasure.covers(&commit.place));
-            register.writes.extend(under_way.map(|(id, (_, sent))| {
-                (Written::Nothing(*id), Write { sent: *sent, done: None, over: None })
-            }));
+            let mut register = empty();
+            for (id, (erasure, sent)) in &self.erasures {
+                if erasure.covers(&commit.place) {
+                    register.sent(Written::Nothing(*id), None, *sent);
+                }
+            }
             register
         });
-        register.writes.insert(Written::Commit(number), Write { sent: now, done: None, over: None });
+        register.sent(Written::Commit(number), Some(number), now);
         self.commits.insert(number, commit.clone());
     }
 
@@ -188,11 +125,11 @@ impl OffsetBook {
     pub fn refused(&mut self, number: CommitNumber) {
         self.refused.insert(number);
         if let Some(register) = self.of(number) {
-            register.writes.remove(&Written::Commit(number));
+            register.refused(Written::Commit(number));
         }
     }
 
-    fn of(&mut self, number: CommitNumber) -> Option<&mut Register> {
+    fn of(&mut self, number: CommitNumber) -> Option<&mut Place> {
         self.registers.get_mut(&self.commits.get(&number)?.place)
     }
 
@@ -201,7 +138,7 @@ impl OffsetBook {
         self.erasures_begun += 1;
         let id = self.erasures_begun;
         for (_, register) in self.registers.iter_mut().filter(|(place, _)| erasure.covers(place)) {
-            register.writes.insert(Written::Nothing(id), Write { sent: now, done: None, over: None });
+            register.sent(Written::Nothing(id), None, now);
         }
         self.erasures.insert(id, (erasure, now));
         id
@@ -223,7 +160,7 @@ impl OffsetBook {
         for (_, register) in
             self.registers.iter_mut().filter(|(place, _)| only.is_none_or(|only| only == *place))
         {
-            register.writes.remove(&Written::Nothing(id));
+            register.refused(Written::Nothing(id));
         }
     }
 
@@ -250,16 +187,17 @@ impl OffsetBook {
         match (self.registers.get(place), told) {
             (_, Some(number)) if !sent(number) => Err(Untrue::Phantom),
             _ if self.excused.all || self.excused.groups.contains(&place.group) => Ok(()),
-            (Some(register), told) => register.may_be(told, since),
+            (Some(register), told) if register.may_be(&told, since) => Ok(()),
+            (Some(_), None) => Err(Untrue::Lost),
             (None, None) => Ok(()),
-            (None, Some(_)) => Err(Untrue::Over),
+            (Some(_) | None, Some(_)) => Err(Untrue::Over),
         }
     }
 
     /// Somebody who asked at `since` is told that.
     pub fn told(&mut self, place: &OffsetPlace, told: Option<CommitNumber>, since: u64, now: u64) {
         if let Some(register) = self.registers.get_mut(place) {
-            register.told(told, since, now);
+            register.told(&told, since, now);
         }
     }
 
@@ -267,18 +205,17 @@ impl OffsetBook {
     pub fn settle(&mut self, found: impl Fn(&OffsetPlace) -> Option<CommitNumber>) {
         self.erasures.clear();
         for (place, register) in &mut self.registers {
-            *register = Register::new();
-            if let Some(number) = found(place) {
-                let there = Write { sent: 0, done: Some(0), over: None };
-                register.writes = [(Written::Commit(number), there)].into();
-            }
+            *register = match found(place) {
+                Some(number) => Register::with(Written::Commit(number), Some(number)),
+                None => empty(),
+            };
         }
     }
 
     /// Forgets what nobody can be told any more who asked at `since` or later.
     pub fn prune(&mut self, since: u64) {
         for register in self.registers.values_mut() {
-            register.writes.retain(|_, write| write.over.is_none_or(|over| over >= since));
+            register.prune(since);
         }
     }
 

@@ -1,5 +1,8 @@
 //! Answers that must be taken, and answers that must be rejected, each by the rule that it breaks.
 
+mod admin;
+mod groups;
+
 use bytes::Bytes;
 use evenkeel_core::{
     port::{
@@ -70,7 +73,8 @@ impl Talk {
         let partition = PartitionProduceResponse::default()
             .with_error_code(told.0)
             .with_base_offset(told.1)
-            .with_log_append_time_ms(told.2);
+            .with_log_append_time_ms(told.2)
+            .with_log_start_offset(0);
         let topic = TopicProduceResponse::default().with_partition_responses(vec![partition]);
         let response = Response::Produce(ProduceResponse::default().with_responses(vec![topic]));
         self.told(Asked::Produce(vec![OpNumber(number)]), &response)
@@ -81,7 +85,7 @@ impl Talk {
     }
 
     fn stamped(&mut self) {
-        self.ledger.topics.get_mut(&TOPIC).expect("learned").stamped = true;
+        self.ledger.configs.begin(TOPIC, true);
     }
 }
 

@@ -52,7 +52,17 @@ const fn bug(
 }
 
 /// Something that was acknowledged or read is not there any more.
-const LOST: &[&str] = &["lost-write", "unseen", "nonmonotonic", "lost-topic", "stuck-producer"];
+const LOST: &[&str] = &[
+    "lost-write",
+    "unseen",
+    "nonmonotonic",
+    "lost-topic",
+    "stuck-producer",
+    "lost-partition",
+    "lost-config",
+    "config-went-back",
+    "log-start-went-back",
+];
 
 /// All planted bugs.
 pub const CATALOGUE: &[PlantedBug] = &[
@@ -232,8 +242,8 @@ pub const CATALOGUE: &[PlantedBug] = &[
         Mutant::Core(Planted::CheckpointWithoutConfigs),
         "checkpoint-without-configs",
         "topic configs are left out of checkpoints, LogAppendTime with them",
-        "produce after a recovery from it",
-        &["wrong-timestamp"],
+        "recovery from it",
+        &["wrong-timestamp", "lost-config"],
         1000,
     ),
     bug(
@@ -764,6 +774,87 @@ pub const CATALOGUE: &[PlantedBug] = &[
         &["two-owners", "zombie-member", "needless-rebalance"],
         200,
     ),
+    // Administration.
+    bug(
+        Mutant::Core(Planted::PartitionsToldBeforeDurable),
+        "partitions-told-before-durable",
+        "the growth of a topic is acknowledged before it is durable",
+        "power loss or kill",
+        &["lost-partition"],
+        100,
+    ),
+    bug(
+        Mutant::Core(Planted::CheckpointWithoutAddedPartitions),
+        "checkpoint-without-added-partitions",
+        "partitions that a topic got later are left out of checkpoints",
+        "recovery from it",
+        &["lost-partition"],
+        100,
+    ),
+    bug(
+        Mutant::Core(Planted::ConfigsToldBeforeDurable),
+        "configs-told-before-durable",
+        "a change of configs is acknowledged before it is durable",
+        "power loss or kill",
+        &["lost-config", "config-went-back"],
+        100,
+    ),
+    bug(
+        Mutant::Core(Planted::ConfigDeletionUnlogged),
+        "config-deletion-unlogged",
+        "a config that is given no more is not logged as that",
+        "any restart",
+        &["config-went-back"],
+        100,
+    ),
+    bug(
+        Mutant::Core(Planted::ConfigDeletionNotInForce),
+        "config-deletion-not-in-force",
+        "a config that is given no more stays in force",
+        "produce after a deletion of LogAppendTime",
+        &["wrong-timestamp", "phantom"],
+        100,
+    ),
+    bug(
+        Mutant::Core(Planted::ConfigsMerged),
+        "configs-merged",
+        "AlterConfigs keeps the configs that it does not name",
+        "AlterConfigs",
+        &["config-went-back"],
+        100,
+    ),
+    bug(
+        Mutant::Core(Planted::LogStartToldBeforeDurable),
+        "log-start-told-before-durable",
+        "a deletion of records is acknowledged before it is durable",
+        "power loss or kill",
+        &["log-start-went-back"],
+        100,
+    ),
+    bug(
+        Mutant::Core(Planted::LogStartReadBeforeDurable),
+        "log-start-read-before-durable",
+        "who reads is told of a log start before it is durable",
+        "question while a deletion is in flight, crash",
+        &["log-start-went-back"],
+        100,
+    ),
+    bug(
+        Mutant::Core(Planted::CheckpointWithoutLogStart),
+        "checkpoint-without-log-start",
+        "log starts are left out of checkpoints",
+        "recovery from it",
+        &["log-start-went-back"],
+        100,
+    ),
+    bug(
+        Mutant::Core(Planted::DeletedRecordsServed),
+        "deleted-records-served",
+        "records in front of the log start can still be fetched",
+        "fetch of deleted records",
+        &["resurrected-record"],
+        100,
+    ),
     // Bugs that were: found by the simulator, the crash points or a fuzzer, and fixed.
     bug(
         Mutant::Core(Planted::TrimmedRecordUnseen),
@@ -819,7 +910,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "a batch is served with a rotten leader epoch",
         "rot under a running broker",
         &["damaged-read", "epoch-not-raised"],
-        5000,
+        18_000,
     ),
     bug(
         Mutant::Core(Planted::TrimCountedEarly),

@@ -233,10 +233,15 @@ fn without(ledger: &Ledger, unproven: &Unproven) -> Ledger {
     if unproven.other {
         // With topics go what was committed for them.
         excused.offsets.excuse_all();
-        // Topics that came or went with it, and producer ids.
+        // Topics that came or went with it, their partitions, configs and records, and producer ids.
         for book in excused.topics.values_mut() {
             book.deletions += 1;
             book.deleted = false;
+            book.excused = true;
+        }
+        excused.configs.excuse();
+        for book in excused.partitions.values_mut() {
+            book.start.excuse();
         }
         excused.producer_ids.clear();
     }

@@ -175,6 +175,7 @@ pub(super) fn ask(ledger: &Ledger, client: usize, (conn, tag): (ConnId, Tag), as
         }
         Asked::ProducerId => String::from("a producer id"),
         Asked::Group(asked) => asked.to_string(),
+        Asked::Admin(asked) => readable(ledger, &asked.to_string()),
     };
     scene.text = format!("client {client} asks {}.{}: {what}", conn.0, tag.0);
     scene

@@ -23,17 +23,20 @@ use crate::{
         admin::{
             Refused,
             configs::{BROKER, TOPIC, unknown_topic},
-            sentence, shown,
+            sentence, shown, twice,
         },
     },
     error_code,
     log::entry::Entry,
+    marks::{Mark, mark},
+    planted::{Planted, planted},
     port::AdminResponse,
     state::{
         configs::{TopicConfigKey, check_config, items},
         topic::Topic,
     },
     turn::Turn,
+    units::Lsn,
 };
 
 /// What is to happen to a config, as Kafka numbers it.
@@ -44,17 +47,6 @@ const SUBTRACT: i8 = 3;
 
 /// The configs of a topic as they are to be.
 type Configs = BTreeMap<String, String>;
-
-/// Resources that a request names more than once.
-fn twice<'a>(resources: impl Iterator<Item = (i8, &'a StrBytes)>) -> BTreeSet<(i8, StrBytes)> {
-    let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
-    for (kind, name) in resources {
-        if !seen.insert((kind, name)) {
-            twice.insert((kind, name.clone()));
-        }
-    }
-    twice
-}
 
 fn invalid(message: impl Into<String>) -> Refused {
     (error_code::INVALID_REQUEST, message.into())
@@ -77,7 +69,8 @@ fn check_entries<'a>(entries: impl Iterator<Item = (&'a StrBytes, bool)>) -> Res
 impl Live {
     /// The configs that a topic has are replaced by those that are named.
     pub(super) fn alter_configs(&mut self, asker: Asker, request: AlterConfigsRequest, turn: &mut Turn<'_>) {
-        let twice = twice(request.resources.iter().map(|each| (each.resource_type, &each.resource_name)));
+        let named = request.resources.iter().map(|each| (each.resource_type, each.resource_name.clone()));
+        let twice = twice(named);
         let mut responses = Vec::with_capacity(request.resources.len());
         for resource in request.resources {
             let (kind, name) = (resource.resource_type, &resource.resource_name);
@@ -91,6 +84,7 @@ impl Live {
                         .filter_map(|each| Some((each.name.to_string(), each.value.as_ref()?.to_string())))
                         .collect()
                 })
+                .map(|configs| self.merged(name, configs))
                 .and_then(|configs: Configs| self.change_configs(name, configs, request.validate_only));
             let (error_code, message) = outcome.err().unwrap_or_default();
             responses.push(
@@ -102,7 +96,7 @@ impl Live {
             );
         }
         let response = AlterConfigsResponse::default().with_responses(responses);
-        self.answer_admin(asker, AdminResponse::AlterConfigs(response), self.state.catalog_known, turn);
+        self.answer_admin(asker, AdminResponse::AlterConfigs(response), self.configs_known(), turn);
     }
 
     /// Single configs are set, taken away, or added to.
@@ -112,7 +106,8 @@ impl Live {
         request: IncrementalAlterConfigsRequest,
         turn: &mut Turn<'_>,
     ) {
-        let twice = twice(request.resources.iter().map(|each| (each.resource_type, &each.resource_name)));
+        let named = request.resources.iter().map(|each| (each.resource_type, each.resource_name.clone()));
+        let twice = twice(named);
         let mut responses = Vec::with_capacity(request.resources.len());
         for resource in request.resources {
             let (kind, name) = (resource.resource_type, &resource.resource_name);
@@ -136,7 +131,20 @@ impl Live {
         }
         let response = IncrementalAlterConfigsResponse::default().with_responses(responses);
         let response = AdminResponse::IncrementalAlterConfigs(response);
-        self.answer_admin(asker, response, self.state.catalog_known, turn);
+        self.answer_admin(asker, response, self.configs_known(), turn);
+    }
+
+    /// Below which LSN everything must be durable before a change of configs may be acknowledged.
+    fn configs_known(&self) -> Lsn {
+        if planted(Planted::ConfigsToldBeforeDurable) { self.log.durable() } else { self.state.catalog_known }
+    }
+
+    /// What is named replaces everything, unless a bug is planted.
+    fn merged(&self, name: &str, named: Configs) -> Configs {
+        let before = self.state.topic_named(name).filter(|_| planted(Planted::ConfigsMerged));
+        let mut configs = before.map(|topic| topic.created.configs.clone()).unwrap_or_default();
+        configs.extend(named);
+        configs
     }
 
     /// The topic whose configs may be altered.
@@ -213,13 +221,22 @@ impl Live {
                 .map(|(name, value)| (name, Some(value))),
         );
         if validate_only || changes.is_empty() {
+            mark(Mark::ConfigsAsTheyWere);
             return Ok(());
         }
         if !self.accepts() {
+            mark(Mark::AdminNoRoom);
             let message = String::from("the disk gives no room for another log segment");
             return Err((error_code::KAFKA_STORAGE_ERROR, message));
         }
         let topic = topic.id();
+        let deletes = changes.values().any(Option::is_none);
+        mark(if deletes { Mark::ConfigDeleted } else { Mark::ConfigsChanged });
+        if planted(Planted::ConfigDeletionUnlogged) {
+            let entry = Entry::ConfigsChanged { topic, configs: changes.clone() };
+            self.state.apply(self.log.durable(), &entry);
+            changes.retain(|_, value| value.is_some());
+        }
         self.commit(Entry::ConfigsChanged { topic, configs: changes }, Bytes::new());
         Ok(())
     }

@@ -25,11 +25,13 @@ use kafka_protocol::{
 use crate::{
     broker::{
         Asker, Live,
-        admin::{OPERATIONS_NOT_ASKED, Refused, TOPIC_OPERATIONS, sentence, shown},
+        admin::{OPERATIONS_NOT_ASKED, Refused, TOPIC_OPERATIONS, sentence, shown, twice},
     },
     error_code,
     limits::{PARTITIONS_MAX, PARTITIONS_TOLD_MAX, TOPIC_PARTITIONS_MAX},
     log::entry::Entry,
+    marks::{Mark, mark},
+    planted::{Planted, planted},
     port::AdminResponse,
     state::topic::{Topic, check_name},
     turn::Turn,
@@ -43,17 +45,13 @@ impl Live {
         request: CreatePartitionsRequest,
         turn: &mut Turn<'_>,
     ) {
-        let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
-        for topic in &request.topics {
-            if !seen.insert(topic.name.clone()) {
-                twice.insert(topic.name.clone());
-            }
-        }
+        let (twice, mut told) =
+            (twice(request.topics.iter().map(|topic| topic.name.clone())), BTreeSet::new());
         let mut results = Vec::new();
         for topic in request.topics {
             let outcome = if !twice.contains(&topic.name) {
                 self.check_growth(&topic)
-            } else if seen.remove(&topic.name) {
+            } else if told.insert(topic.name.clone()) {
                 Err((error_code::INVALID_REQUEST, String::from("Duplicate topic name.")))
             } else {
                 continue;
@@ -62,6 +60,7 @@ impl Live {
             results.push(match outcome {
                 Ok((id, partitions)) => {
                     if !request.validate_only {
+                        mark(Mark::PartitionsAdded);
                         let first_partition = self.state.next_partition();
                         let entry = Entry::PartitionsAdded { topic: id, first_partition, partitions };
                         self.commit(entry, Bytes::new());
@@ -74,7 +73,9 @@ impl Live {
             });
         }
         let response = CreatePartitionsResponse::default().with_results(results);
-        self.answer_admin(asker, AdminResponse::CreatePartitions(response), self.state.catalog_known, turn);
+        let early = planted(Planted::PartitionsToldBeforeDurable);
+        let known = if early { self.log.durable() } else { self.state.catalog_known };
+        self.answer_admin(asker, AdminResponse::CreatePartitions(response), known, turn);
     }
 
     /// The topic, and how many partitions it gets.
@@ -85,6 +86,7 @@ impl Live {
         };
         let (now, count) = (topic.partition_count(), asked.count);
         if count == now {
+            mark(Mark::GrowthRefused);
             let message = format!("Topic already has {now} partition(s).");
             return Err((error_code::INVALID_PARTITIONS, message));
         }
@@ -117,6 +119,7 @@ impl Live {
             }
         }
         if !self.accepts() {
+            mark(Mark::AdminNoRoom);
             let message = String::from("the disk gives no room for another log segment");
             return Err((error_code::KAFKA_STORAGE_ERROR, message));
         }

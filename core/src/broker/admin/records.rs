@@ -18,7 +18,9 @@ use crate::{
     error_code,
     limits::PRODUCER_STATES_MAX,
     log::entry::Entry,
+    marks::{Mark, mark},
     partition::Partition,
+    planted::{Planted, planted},
     port::AdminResponse,
     turn::Turn,
     units::{Lsn, Offset, PartitionId},
@@ -52,7 +54,8 @@ impl Live {
                 .push(DeleteRecordsTopicResult::default().with_name(topic.name).with_partitions(partitions));
         }
         let response = DeleteRecordsResponse::default().with_topics(topics);
-        let known = self.state.known_by(told);
+        let early = planted(Planted::LogStartToldBeforeDurable);
+        let known = if early { self.log.durable() } else { self.state.known_by(told) };
         self.answer_admin(asker, AdminResponse::DeleteRecords(response), known, turn);
     }
 
@@ -62,13 +65,20 @@ impl Live {
         let partition = self.state.partition(id).ok_or(error_code::UNKNOWN_TOPIC_OR_PARTITION)?;
         let offset = if offset == HIGH_WATERMARK { partition.visible } else { Offset(offset) };
         if offset < Offset(0) || offset > partition.visible {
+            mark(Mark::RecordsBehindEnd);
             return Err(error_code::OFFSET_OUT_OF_RANGE);
         }
         if offset <= partition.log_start {
+            mark(Mark::RecordsGoneBefore);
             return Ok(partition.log_start);
         }
         if !self.accepts() {
+            mark(Mark::AdminNoRoom);
             return Err(error_code::KAFKA_STORAGE_ERROR);
+        }
+        mark(if offset == partition.visible { Mark::RecordsDeletedToEnd } else { Mark::RecordsDeleted });
+        if !partition.waiting.is_empty() {
+            mark(Mark::FetchWokenByStart);
         }
         // Those that wait for data behind a place that is gone now.
         self.fetches.wake(&partition.waiting);

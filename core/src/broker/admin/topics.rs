@@ -20,7 +20,10 @@ use kafka_protocol::{
 };
 
 use crate::{
-    broker::{Asker, Live, admin::Refused},
+    broker::{
+        Asker, Live,
+        admin::{Refused, twice},
+    },
     error_code,
     limits::{PARTITIONS_MAX, TOPIC_PARTITIONS_MAX},
     log::entry::{Entry, TopicCreated},
@@ -87,17 +90,12 @@ impl Live {
         request: CreateTopicsRequest,
         turn: &mut Turn<'_>,
     ) {
-        let mut seen = BTreeSet::new();
-        let mut twice = BTreeSet::new();
-        for topic in &request.topics {
-            if !seen.insert(topic.name.clone()) {
-                twice.insert(topic.name.clone());
-            }
-        }
+        let (twice, mut told) =
+            (twice(request.topics.iter().map(|topic| topic.name.clone())), BTreeSet::new());
         let mut results = Vec::new();
         for topic in request.topics {
             if twice.contains(&topic.name) {
-                if seen.remove(&topic.name) {
+                if told.insert(topic.name.clone()) {
                     let message = String::from("the request names this topic twice");
                     results.push(failed(topic.name, (error_code::INVALID_REQUEST, message)));
                 }

@@ -156,7 +156,11 @@ fn checked<'a>(part: &Part, state: &'a State) -> Result<&'a Partition, i16> {
     check_leader_epoch(part.current_leader_epoch, state.epoch)?;
     let partition = state.partition(id).ok_or(error_code::UNKNOWN_TOPIC_OR_PARTITION)?;
     // Staged but not durable offsets are nobody's business: the end that counts is the visible one.
-    if part.offset < partition.log_start || part.offset > partition.visible {
+    if part.offset < partition.log_start && !planted(Planted::DeletedRecordsServed) {
+        mark(Mark::FetchInFront);
+        return Err(error_code::OFFSET_OUT_OF_RANGE);
+    }
+    if part.offset > partition.visible {
         return Err(error_code::OFFSET_OUT_OF_RANGE);
     }
     Ok(partition)

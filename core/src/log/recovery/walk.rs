@@ -341,13 +341,22 @@ impl Walk {
             mark(Mark::ReplayKnown);
         }
         if lsn >= self.replay_from && !known {
+            if matches!(
+                entry,
+                Entry::PartitionsAdded { .. } | Entry::ConfigsChanged { .. } | Entry::RecordsDeleted { .. }
+            ) {
+                mark(Mark::ReplayAdmin);
+            }
             state.apply(lsn, entry);
         }
         if let Entry::Append(append) = entry
             && let Some(partition) = state.partition_mut(append.partition)
-            && append.header.last_offset() >= partition.log_start
         {
-            partition.batches.push(append, place);
+            if append.header.last_offset() >= partition.log_start {
+                partition.batches.push(append, place);
+            } else {
+                mark(Mark::ReplayDeleted);
+            }
         }
     }
 
