@@ -76,7 +76,7 @@ impl World {
         self.check_nothing_twice(&reading, &probe)?;
         self.check_recovery_point(&reading)?;
         self.check_restored_disk(&probe, &reading)?;
-        if between && self.oracle.chance(300) {
+        if between && self.node.has_taken_all() && self.oracle.chance(300) {
             self.check_zombie(&probe)?;
         }
         self.satisfied();

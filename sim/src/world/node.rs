@@ -61,6 +61,11 @@ impl Node {
         self.serving && self.jobs.is_empty() && self.inbox.is_empty()
     }
 
+    /// The broker has been told of everything that happened.
+    pub(super) fn has_taken_all(&self) -> bool {
+        self.inbox.is_empty()
+    }
+
     pub(super) fn broker(&self) -> Option<&Broker> {
         self.broker.as_ref()
     }
