@@ -94,6 +94,8 @@ pub(super) struct Cuts {
     unstored_bytes: u64,
     /// A partition has enough for a cut.
     large: bool,
+    /// A partition has given out half of what is reserved.
+    reserve_low: bool,
     /// LSN behind the newest entry that a cut is for.
     changed: Lsn,
     /// When the oldest of these that is in no cut was made.
@@ -173,6 +175,7 @@ impl Cuts {
             unstored: BTreeMap::new(),
             unstored_bytes: 0,
             large: false,
+            reserve_low: false,
             changed: log.durable(),
             changed_since: Some(turn.now.mono),
             carried: age(state.store.cut_at, turn.now.wall),
@@ -204,6 +207,7 @@ impl Cuts {
         unstored.records += i64::from(append.header.last_offset_delta) + 1;
         self.unstored_bytes += bytes;
         self.large |= unstored.bytes >= self.config.object_bytes;
+        self.reserve_low |= unstored.records >= RESERVED_OFFSETS / 2;
     }
 
     /// Partitions are gone.
@@ -346,8 +350,7 @@ impl Cuts {
     fn check_overdue(&mut self, turn: &mut Turn<'_>) {
         let too_old =
             self.config.unflushed_age_max.is_some_and(|longest| self.recovery_point(turn.now.mono) > longest);
-        let too_much = self.unstored.values().any(|unstored| unstored.records >= RESERVED_OFFSETS / 2);
-        let overdue = too_old || too_much;
+        let overdue = too_old || self.reserve_low;
         if overdue != self.overdue {
             self.overdue = overdue;
             turn.tell(if overdue {
@@ -372,6 +375,10 @@ impl Cuts {
         });
         let all = [self.contact.wakes_at(), in_cut, due, serve, self.stop_by, overdue];
         let wanted = all.into_iter().flatten().filter(|at| *at > turn.now.mono).min();
+        // Most turns change nothing about it.
+        if wanted == self.armed {
+            return;
+        }
         if let Some(armed) = self.armed.take() {
             turn.cancel(armed, Timer::Cut);
         }
@@ -710,6 +717,8 @@ impl Cuts {
             self.measure(span.partition, view.state);
         }
         self.large = self.unstored.values().any(|unstored| unstored.bytes >= self.config.object_bytes);
+        self.reserve_low =
+            self.unstored.values().any(|unstored| unstored.records >= RESERVED_OFFSETS / 2);
         self.cut_failures = 0;
         self.carried = Duration::ZERO;
         if planted(Planted::RecoveryPointForgotten) {
