@@ -18,6 +18,7 @@ use evenkeel_core::{
     units::{ConnId, Tag},
     wire::batch::Batch,
 };
+use kafka_protocol::{messages::TopicName, protocol::StrBytes};
 
 use crate::{
     client::{
@@ -52,6 +53,16 @@ fn patience(asked: &Asked) -> u64 {
         | Asked::Delete(_)
         | Asked::ProducerId => PATIENCE_MICROS,
     }
+}
+
+/// A text as the protocol has it.
+pub(crate) fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_string())
+}
+
+/// A topic's name as the protocol has it.
+pub(crate) fn topic_name(name: &str) -> TopicName {
+    TopicName(text(name))
 }
 
 /// Name of a group.

@@ -18,7 +18,7 @@ use evenkeel_core::{
 use kafka_protocol::{
     messages::{
         CreateTopicsRequest, DescribeConfigsRequest, DescribeGroupsRequest, FetchRequest, GroupId,
-        InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, OffsetFetchRequest, TopicName,
+        InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, OffsetFetchRequest,
         create_topics_request::CreatableTopic,
         describe_configs_request::DescribeConfigsResource,
         fetch_request::{FetchPartition, FetchTopic},
@@ -30,6 +30,7 @@ use kafka_protocol::{
 
 use crate::{
     batch,
+    client::{text, topic_name},
     disk::SimDisk,
     ledger::{CHANGED, OffsetPlace, PartitionKey, given},
     reading::{FoundBatch, FoundGroup, FoundOffset, FoundPartition, FoundTopic, Reading},
@@ -280,7 +281,7 @@ impl Probe {
     /// Changes something, whatever is there.
     pub fn change(&mut self) {
         let topic = CreatableTopic::default()
-            .with_name(TopicName(StrBytes::from_static_str("changed")))
+            .with_name(topic_name("changed"))
             .with_num_partitions(1)
             .with_replication_factor(-1);
         drop(self.ask(7, Request::CreateTopics(CreateTopicsRequest::default().with_topics(vec![topic]))));
@@ -333,7 +334,7 @@ impl Probe {
         let known = self.state().into_iter().flat_map(State::groups);
         let known: Vec<(String, i32)> = known.map(|(id, group)| (id.to_string(), group.generation)).collect();
         for (id, generation) in known {
-            let name = || GroupId(StrBytes::from_string(id.clone()));
+            let name = || GroupId(text(&id));
             let request = DescribeGroupsRequest::default().with_groups(vec![name()]);
             let Some(Response::Group(GroupResponse::Describe(told))) =
                 self.ask(5, Request::Group(GroupRequest::Describe(request)))
@@ -469,9 +470,7 @@ pub(crate) fn list_offsets(key: PartitionKey, name: &str, timestamp: i64) -> Lis
         .with_partition_index(key.index)
         .with_current_leader_epoch(-1)
         .with_timestamp(timestamp);
-    let topic = ListOffsetsTopic::default()
-        .with_name(TopicName(StrBytes::from_string(name.to_string())))
-        .with_partitions(vec![partition]);
+    let topic = ListOffsetsTopic::default().with_name(topic_name(name)).with_partitions(vec![partition]);
     ListOffsetsRequest::default().with_topics(vec![topic])
 }
 
@@ -479,7 +478,7 @@ pub(crate) fn list_offsets(key: PartitionKey, name: &str, timestamp: i64) -> Lis
 pub(crate) fn ask_configs(name: &str) -> DescribeConfigsResource {
     DescribeConfigsResource::default()
         .with_resource_type(2)
-        .with_resource_name(StrBytes::from_string(name.to_string()))
+        .with_resource_name(text(name))
         .with_configuration_keys(Some(CHANGED.map(StrBytes::from_static_str).to_vec()))
 }
 

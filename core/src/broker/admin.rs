@@ -17,7 +17,9 @@ pub(super) use self::log_dirs::LogDirs;
 
 use crate::{
     broker::{Asker, Live},
+    error_code,
     limits::TOPIC_NAME_BYTES_MAX,
+    marks::{Mark, mark},
     port::{AdminRequest, AdminResponse, Response},
     turn::Turn,
     units::Lsn,
@@ -77,6 +79,21 @@ impl Live {
 
     fn answer_admin(&mut self, asker: Asker, response: AdminResponse, known: Lsn, turn: &mut Turn<'_>) {
         self.answer(asker, Response::Admin(response), known, turn);
+    }
+
+    /// Nothing changes while the disk cannot give the log its next segment, or too much is not in the object store; `refused` is the
+    /// mark of what is not done.
+    fn check_log_room(&self, refused: Mark) -> Result<(), Refused> {
+        if self.accepts() {
+            return Ok(());
+        }
+        mark(refused);
+        let message = if self.log.accepts() {
+            "too much of the log is not in the object store yet"
+        } else {
+            "the disk gives no room for another log segment"
+        };
+        Err((error_code::KAFKA_STORAGE_ERROR, String::from(message)))
     }
 
     fn node(&self) -> BrokerId {

@@ -717,8 +717,7 @@ impl Cuts {
             self.measure(span.partition, view.state);
         }
         self.large = self.unstored.values().any(|unstored| unstored.bytes >= self.config.object_bytes);
-        self.reserve_low =
-            self.unstored.values().any(|unstored| unstored.records >= RESERVED_OFFSETS / 2);
+        self.reserve_low = self.unstored.values().any(|unstored| unstored.records >= RESERVED_OFFSETS / 2);
         self.cut_failures = 0;
         self.carried = Duration::ZERO;
         if planted(Planted::RecoveryPointForgotten) {

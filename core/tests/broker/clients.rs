@@ -410,8 +410,7 @@ fn what_could_not_begin_for_want_of_room_comes_first_when_there_is_room() {
     let (known, unknown) = (rig.producer_id(), rig.producer_id());
     let sent = |producer, epoch, sequence| producer_batch(1, 100, 7, 1000, producer, epoch, sequence);
     assert_eq!(rig.produce("t", 0, sent(known, 0, 0)), (0, 0));
-    rig.disk.fill(true);
-    while rig.produce("t", 1, batch(1, 9000, 0, 1000)).0 == 0 {}
+    rig.use_up_room("t", 1);
     const NO_ROOM: i16 = 56;
     assert_eq!(rig.produce("t", 0, sent(unknown, 0, 5)).0, NO_ROOM);
     assert_eq!(rig.produce("t", 0, sent(known, 0, 1)).0, NO_ROOM);
@@ -424,8 +423,7 @@ fn what_could_not_begin_for_want_of_room_comes_first_when_there_is_room() {
     assert_eq!(rig.produce("t", 0, sent(unknown, 0, 6)), (0, 2));
     assert_eq!(rig.produce("t", 0, sent(known, 0, 1)), (0, 3));
     // Who gives up begins a new epoch.
-    rig.disk.fill(true);
-    while rig.produce("t", 1, batch(1, 9000, 0, 1000)).0 == 0 {}
+    rig.use_up_room("t", 1);
     let other = 900_000;
     assert_eq!(rig.produce("t", 0, sent(other, 0, 3)).0, NO_ROOM);
     rig.disk.fill(false);

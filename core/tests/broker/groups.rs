@@ -603,18 +603,22 @@ fn a_rebalance_that_is_due_while_the_broker_stops_does_not_keep_it() {
     assert!(rig.stopped);
 }
 
+/// What whoever joins is told when the rebalance was due on a full disk, and there is room again.
+fn joined_when_there_is_room(rig: &mut Rig, waits: Tag) -> JoinGroupResponse {
+    rig.use_up_room("t", 0);
+    rig.pass(Duration::from_secs(70));
+    assert_eq!(rig.reply(waits), None, "a generation that cannot be written does not begin");
+    rig.disk.fill(false);
+    rig.pass(Duration::from_secs(40));
+    rig.reply(waits).map(joined).expect("there is room again")
+}
+
 #[test]
 fn a_rebalance_that_is_due_on_a_full_disk_ends_when_there_is_room() {
     let mut rig = rig();
     let (leader, _, generation) = pair(&mut rig);
     let waits = rig.send(2, 9, join(join_request(&leader, None, &["range"])));
-    rig.disk.fill(true);
-    while rig.produce("t", 0, batch(1, 10_000, 1, 5)).0 == 0 {}
-    rig.pass(Duration::from_secs(70));
-    assert_eq!(rig.reply(waits), None, "a generation that cannot be written does not begin");
-    rig.disk.fill(false);
-    rig.pass(Duration::from_secs(40));
-    let told = rig.reply(waits).map(joined).expect("there is room again");
+    let told = joined_when_there_is_room(&mut rig, waits);
     assert_eq!((told.error_code, told.generation_id, told.members.len()), (0, generation + 1, 1));
 }
 
@@ -628,13 +632,7 @@ fn a_first_rebalance_that_is_put_off_on_a_full_disk_still_ends() {
         let mut rig = Rig::new(Config { group_initial_rebalance_delay: delay, ..small() });
         rig.create("t", 1, &[]);
         let waits = rig.send(1, 3, join(join_request("", None, &["range"])));
-        rig.disk.fill(true);
-        while rig.produce("t", 0, batch(1, 10_000, 1, 5)).0 == 0 {}
-        rig.pass(Duration::from_secs(70));
-        assert_eq!(rig.reply(waits), None, "a generation that cannot be written does not begin");
-        rig.disk.fill(false);
-        rig.pass(Duration::from_secs(40));
-        let told = rig.reply(waits).map(joined).expect("there is room again");
+        let told = joined_when_there_is_room(&mut rig, waits);
         assert_eq!((told.error_code, told.generation_id, told.members.len()), (0, 1, 1));
     }
 }

@@ -506,6 +506,12 @@ impl Rig {
         })
     }
 
+    /// Nothing more can be written: the disk gives no room, and what the log had left is used up in that partition.
+    pub(crate) fn use_up_room(&mut self, topic: &str, partition: i32) {
+        self.disk.fill(true);
+        while self.produce(topic, partition, batch(1, 10_000, 1, 5)).0 == 0 {}
+    }
+
     /// Error code and base offset.
     pub(crate) fn produce(&mut self, topic: &str, partition: i32, batch: Batch) -> (i16, i64) {
         match self.ask(11, Rig::produce_request(topic, partition, -1, batch)) {

@@ -47,6 +47,7 @@ fn batches() -> ObjectRequest {
         object,
         partition: PartitionId(1),
         from: Offset(0),
+        newest_min: None,
         bytes_max: 1,
     })
 }

@@ -3,7 +3,7 @@
 use evenkeel_core::port::Request;
 use kafka_protocol::{
     messages::{
-        CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest, TopicName,
+        CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest,
         create_topics_request::{CreatableTopic, CreatableTopicConfig},
         delete_topics_request::DeleteTopicState,
         metadata_request::MetadataRequestTopic,
@@ -12,7 +12,7 @@ use kafka_protocol::{
 };
 
 use crate::{
-    client::{Desk, Outgoing},
+    client::{Desk, Outgoing, topic_name},
     dice::Dice,
     ledger::{Asked, is_stamped},
     shape::Shape,
@@ -24,10 +24,6 @@ pub(super) struct Admin {
     lasting: Vec<String>,
     passing: Vec<String>,
     waits: bool,
-}
-
-fn named(name: &str) -> TopicName {
-    TopicName(StrBytes::from_string(name.to_string()))
 }
 
 impl Admin {
@@ -96,7 +92,7 @@ impl Admin {
 /// Creates a topic, sometimes by asking for its metadata.
 fn create(name: &str, dice: &mut Dice) -> Outgoing {
     if !is_stamped(name) && dice.chance(300) {
-        let topic = MetadataRequestTopic::default().with_name(Some(named(name)));
+        let topic = MetadataRequestTopic::default().with_name(Some(topic_name(name)));
         let request =
             MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);
         return Outgoing {
@@ -107,7 +103,7 @@ fn create(name: &str, dice: &mut Dice) -> Outgoing {
         };
     }
     let mut topic = CreatableTopic::default()
-        .with_name(named(name))
+        .with_name(topic_name(name))
         .with_num_partitions(i32::try_from(dice.between(1, 4)).expect("small"))
         .with_replication_factor(1);
     if is_stamped(name) {

@@ -23,7 +23,7 @@ use crate::{
     client::{
         Desk, Outgoing,
         consumer::{Terms, reset},
-        offsets,
+        offsets, text,
     },
     dice::Dice,
     ledger::{Asked, GroupAsked, Ledger, OffsetPlace, PartitionKey, Spoken},
@@ -83,10 +83,6 @@ struct Position {
     next: i64,
     /// What it last committed.
     committed: i64,
-}
-
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_string())
 }
 
 fn of_group(request: GroupRequest, version: i16, asked: GroupAsked) -> Outgoing {

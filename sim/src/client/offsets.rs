@@ -1,18 +1,15 @@
 //! Commits, and questions for them; and a client that commits without being a member of anything.
 
 use evenkeel_core::port::{GroupRequest, Request};
-use kafka_protocol::{
-    messages::{
-        GroupId, OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse, TopicName,
-        offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
-        offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
-    },
-    protocol::StrBytes,
+use kafka_protocol::messages::{
+    GroupId, OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse,
+    offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
+    offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
 };
 
 use crate::{
     assignment::metadata,
-    client::{Desk, Outgoing},
+    client::{Desk, Outgoing, text, topic_name},
     dice::Dice,
     ledger::{Asked, Commit, CommitNumber, GroupAsked, OffsetPlace, PartitionKey, Spoken, epoch_beside},
     reading::FoundOffset,
@@ -26,10 +23,6 @@ pub(super) fn number(place: OffsetPlace, key: PartitionKey, offset: i64, desk: &
     (CommitNumber(desk.number().0), Commit { place, key, offset })
 }
 
-fn name(topic: &str) -> TopicName {
-    TopicName(StrBytes::from_string(topic.to_string()))
-}
-
 /// Commits these.
 pub(crate) fn commit(spoken: Spoken, instance: Option<&str>, some: Vec<Numbered>) -> Outgoing {
     let topics = some.iter().map(|(number, commit)| {
@@ -37,20 +30,16 @@ pub(crate) fn commit(spoken: Spoken, instance: Option<&str>, some: Vec<Numbered>
             .with_partition_index(commit.place.index)
             .with_committed_offset(commit.offset)
             .with_committed_leader_epoch(epoch_beside(*number))
-            .with_committed_metadata(Some(StrBytes::from_string(metadata(*number))));
+            .with_committed_metadata(Some(text(&metadata(*number))));
         OffsetCommitRequestTopic::default()
-            .with_name(name(&commit.place.topic))
+            .with_name(topic_name(&commit.place.topic))
             .with_partitions(vec![partition])
     });
     let request = OffsetCommitRequest::default()
-        .with_group_id(GroupId(StrBytes::from_string(spoken.group.clone())))
-        .with_member_id(StrBytes::from_string(spoken.member.clone()))
+        .with_group_id(GroupId(text(&spoken.group)))
+        .with_member_id(text(&spoken.member))
         .with_generation_id_or_member_epoch(spoken.generation)
-        .with_group_instance_id(
-            instance
-                .filter(|_| spoken.generation >= 0)
-                .map(|instance| StrBytes::from_string(instance.to_string())),
-        )
+        .with_group_instance_id(instance.filter(|_| spoken.generation >= 0).map(text))
         .with_topics(topics.collect());
     Outgoing {
         version: 8,
@@ -65,11 +54,11 @@ pub(super) fn fetch(places: Vec<OffsetPlace>) -> Outgoing {
     let group = places.first().map(|place| place.group.clone()).unwrap_or_default();
     let topics = places.iter().map(|place| {
         OffsetFetchRequestTopics::default()
-            .with_name(name(&place.topic))
+            .with_name(topic_name(&place.topic))
             .with_partition_indexes(vec![place.index])
     });
     let group = OffsetFetchRequestGroup::default()
-        .with_group_id(GroupId(StrBytes::from_string(group)))
+        .with_group_id(GroupId(text(&group)))
         .with_topics(Some(topics.collect()));
     let request = OffsetFetchRequest::default().with_groups(vec![group]);
     Outgoing {

@@ -1,17 +1,13 @@
 //! An operator of groups: looks at them, and deletes them and their offsets, which must be refused while they are in use.
 
 use evenkeel_core::port::{GroupRequest, Request};
-use kafka_protocol::{
-    messages::{
-        DeleteGroupsRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest, OffsetDeleteRequest,
-        TopicName,
-        offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic},
-    },
-    protocol::StrBytes,
+use kafka_protocol::messages::{
+    DeleteGroupsRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest, OffsetDeleteRequest,
+    offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic},
 };
 
 use crate::{
-    client::{Desk, Outgoing},
+    client::{Desk, Outgoing, text, topic_name},
     dice::Dice,
     ledger::{Asked, GroupAsked, OffsetPlace},
 };
@@ -33,7 +29,7 @@ impl Overseer {
             return;
         }
         let group = groups[dice.index(groups.len())].clone();
-        let id = GroupId(StrBytes::from_string(group.clone()));
+        let id = GroupId(text(&group));
         let (request, version, asked) = match dice.below(8) {
             0..=2 => {
                 let request = DescribeGroupsRequest::default().with_groups(vec![id]);
@@ -53,7 +49,7 @@ impl Overseer {
                 let place = places[dice.index(places.len())].clone();
                 let partition = OffsetDeleteRequestPartition::default().with_partition_index(place.index);
                 let topic = OffsetDeleteRequestTopic::default()
-                    .with_name(TopicName(StrBytes::from_string(place.topic.clone())))
+                    .with_name(topic_name(&place.topic))
                     .with_partitions(vec![partition]);
                 let request = OffsetDeleteRequest::default().with_group_id(id).with_topics(vec![topic]);
                 (GroupRequest::OffsetDelete(request), 0, GroupAsked::Forget(vec![place]))

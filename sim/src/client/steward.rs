@@ -7,7 +7,7 @@ use evenkeel_core::{
 use kafka_protocol::{
     messages::{
         AlterConfigsRequest, CreatePartitionsRequest, DeleteRecordsRequest, DescribeConfigsRequest,
-        DescribeTopicPartitionsRequest, IncrementalAlterConfigsRequest, TopicName, alter_configs_request,
+        DescribeTopicPartitionsRequest, IncrementalAlterConfigsRequest, alter_configs_request,
         create_partitions_request::CreatePartitionsTopic,
         delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic},
         describe_topic_partitions_request::TopicRequest,
@@ -17,7 +17,7 @@ use kafka_protocol::{
 };
 
 use crate::{
-    client::{Desk, Outgoing},
+    client::{Desk, Outgoing, text, topic_name},
     dice::Dice,
     ledger::{
         APPEND_TIME, AdminAsked, Asked, CHANGED, Changes, PartitionKey, TIMESTAMP_TYPE, TopicBook, Upto,
@@ -36,14 +36,6 @@ const DELETE: i8 = 1;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Steward {
     waits: bool,
-}
-
-fn named(name: &str) -> TopicName {
-    TopicName(text(name))
-}
-
-fn text(of: &str) -> StrBytes {
-    StrBytes::from_string(of.to_string())
 }
 
 impl Steward {
@@ -74,7 +66,7 @@ impl Steward {
                 (4, request, AdminAsked::Configs(id))
             }
             7 => {
-                let topic = TopicRequest::default().with_name(named(&name));
+                let topic = TopicRequest::default().with_name(topic_name(&name));
                 let request = DescribeTopicPartitionsRequest::default()
                     .with_topics(vec![topic])
                     .with_response_partition_limit(1000);
@@ -107,7 +99,7 @@ fn grow(id: TopicId, name: &str, partitions: i32, dice: &mut Dice) -> Question {
 /// Lets a topic grow.
 pub(crate) fn grow_to(id: TopicId, name: &str, count: i32) -> Question {
     let topic =
-        CreatePartitionsTopic::default().with_name(named(name)).with_count(count).with_assignments(None);
+        CreatePartitionsTopic::default().with_name(topic_name(name)).with_count(count).with_assignments(None);
     let request = CreatePartitionsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000);
     (3, Request::Admin(AdminRequest::CreatePartitions(request)), AdminAsked::Grow(id, count))
 }
@@ -188,7 +180,7 @@ pub(crate) fn delete_upto(key: PartitionKey, name: &str, upto: Upto, known: i64)
         Upto::End(_) => -1,
     };
     let partition = DeleteRecordsPartition::default().with_partition_index(key.index).with_offset(offset);
-    let topic = DeleteRecordsTopic::default().with_name(named(name)).with_partitions(vec![partition]);
+    let topic = DeleteRecordsTopic::default().with_name(topic_name(name)).with_partitions(vec![partition]);
     let request = DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000);
     (2, Request::Admin(AdminRequest::DeleteRecords(request)), AdminAsked::DeleteRecords(key, upto, known))
 }

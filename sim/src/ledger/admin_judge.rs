@@ -1,7 +1,7 @@
 //! Answers of administration: what they promise, and whether they may say that at all.
 
 use evenkeel_core::{
-    error_code::{INVALID_PARTITIONS, KAFKA_STORAGE_ERROR, NONE, OFFSET_OUT_OF_RANGE},
+    error_code::{INVALID_PARTITIONS, NONE, OFFSET_OUT_OF_RANGE},
     port::{AdminResponse, FoundOffset, Response},
     units::TopicId,
 };
@@ -157,7 +157,6 @@ impl Ledger {
             }
             // Behind the end of what anybody could know then.
             OFFSET_OUT_OF_RANGE if matches!(upto, Upto::Offset(offset) if offset > known) => Ok(()),
-            KAFKA_STORAGE_ERROR if self.disk_fails => Ok(()),
             error => self.allowed(error, Some(key.topic)),
         };
         if let Some(book) = self.partitions.get_mut(&key) {

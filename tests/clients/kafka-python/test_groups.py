@@ -110,6 +110,7 @@ def test_a_group_goes_on_through_kills_and_is_not_disturbed_by_them(client, topi
         commits, restart = group.confirmed_commits(), start_restart()
         send_until(lambda: restart.poll() is not None, "the restart")
         assert restart.returncode == 0
+        client.admin = client.new_admin()
         group.check_committed(client.committed(topic), commits)
     confirmed = ledger.confirmed_count()
     send_until(lambda: ledger.confirmed_count() >= confirmed + AROUND_A_KILL, "deliveries")

@@ -141,8 +141,10 @@ impl Live {
 
     /// What is named replaces everything, unless a bug is planted.
     fn merged(&self, name: &str, named: Configs) -> Configs {
-        let before = self.state.topic_named(name).filter(|_| planted(Planted::ConfigsMerged));
-        let mut configs = before.map(|topic| topic.created.configs.clone()).unwrap_or_default();
+        let Some(topic) = self.state.topic_named(name).filter(|_| planted(Planted::ConfigsMerged)) else {
+            return named;
+        };
+        let mut configs = topic.created.configs.clone();
         configs.extend(named);
         configs
     }
@@ -224,11 +226,7 @@ impl Live {
             mark(Mark::ConfigsAsTheyWere);
             return Ok(());
         }
-        if !self.accepts() {
-            mark(Mark::AdminNoRoom);
-            let message = String::from("the disk gives no room for another log segment");
-            return Err((error_code::KAFKA_STORAGE_ERROR, message));
-        }
+        self.check_log_room(Mark::AdminNoRoom)?;
         let topic = topic.id();
         let deletes = changes.values().any(Option::is_none);
         mark(if deletes { Mark::ConfigDeleted } else { Mark::ConfigsChanged });

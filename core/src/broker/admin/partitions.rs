@@ -118,11 +118,7 @@ impl Live {
                 self.check_replicas(&assignment.broker_ids)?;
             }
         }
-        if !self.accepts() {
-            mark(Mark::AdminNoRoom);
-            let message = String::from("the disk gives no room for another log segment");
-            return Err((error_code::KAFKA_STORAGE_ERROR, message));
-        }
+        self.check_log_room(Mark::AdminNoRoom)?;
         Ok((topic.id(), more))
     }
 

@@ -72,10 +72,7 @@ impl Live {
             mark(Mark::RecordsGoneBefore);
             return Ok(partition.log_start);
         }
-        if !self.accepts() {
-            mark(Mark::AdminNoRoom);
-            return Err(error_code::KAFKA_STORAGE_ERROR);
-        }
+        self.check_log_room(Mark::AdminNoRoom).map_err(|(error_code, _)| error_code)?;
         mark(if offset == partition.visible { Mark::RecordsDeletedToEnd } else { Mark::RecordsDeleted });
         if !partition.waiting.is_empty() {
             mark(Mark::FetchWokenByStart);

@@ -69,11 +69,7 @@ impl Live {
             return Err((error_code::POLICY_VIOLATION, message));
         }
         check_configs(&configs, &self.config).map_err(|message| (error_code::INVALID_CONFIG, message))?;
-        if !self.accepts() {
-            mark(Mark::CreateNoRoom);
-            let message = String::from("the disk gives no room for another log segment");
-            return Err((error_code::KAFKA_STORAGE_ERROR, message));
-        }
+        self.check_log_room(Mark::CreateNoRoom)?;
         Ok(TopicCreated {
             id: turn.work.random.topic_id(),
             name,
@@ -215,9 +211,8 @@ impl Live {
             Ok(topic) => topic.clone(),
             Err(error_code) => return result.with_error_code(error_code),
         };
-        if !self.accepts() {
-            mark(Mark::DeleteNoRoom);
-            return result.with_error_code(error_code::KAFKA_STORAGE_ERROR);
+        if let Err((error_code, _)) = self.check_log_room(Mark::DeleteNoRoom) {
+            return result.with_error_code(error_code);
         }
         for partition in topic.partition_ids() {
             if let Some(partition) = self.state.partition(partition)

@@ -118,8 +118,7 @@ fn full() -> Rig {
     rig.create("u", 1, &[]);
     assert_eq!(rig.produce("t", 0, batch(6, 10, b'a', 5)), (0, 0));
     assert_eq!(errors(&mut rig, &records("t", 2)), [0]);
-    rig.disk.fill(true);
-    while rig.produce("u", 0, batch(1, 10_000, b'u', 5)).0 == 0 {}
+    rig.use_up_room("u", 0);
     rig
 }
 
