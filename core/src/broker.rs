@@ -187,6 +187,15 @@ impl Broker {
         }
     }
 
+    /// All that the log says below is in the object store. `None` without one, and until it has answered.
+    #[must_use]
+    pub fn stored(&self) -> Option<Lsn> {
+        match &self.stage {
+            Stage::Live(live) => live.cuts.as_ref().and_then(|cuts| cuts.stored()),
+            Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended => None,
+        }
+    }
+
     /// The LSN of the cut that is under way.
     #[must_use]
     pub fn cutting(&self) -> Option<Lsn> {

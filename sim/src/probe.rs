@@ -278,6 +278,18 @@ impl Probe {
         self.now.mono = self.now.mono.max(until);
     }
 
+    /// What is only in the object store can be read once that has answered; a process may serve before.
+    fn reach_store(&mut self) {
+        let until = Instant(self.now.mono.0 + 60_000_000);
+        while self.broker.recovery_point(self.now.mono).is_some()
+            && self.broker.stored().is_none()
+            && let Some(deadline) = self.deadline.filter(|deadline| *deadline <= until)
+        {
+            self.now.mono = self.now.mono.max(deadline);
+            self.settle();
+        }
+    }
+
     /// Changes something, whatever is there.
     pub fn change(&mut self) {
         let topic = CreatableTopic::default()
@@ -301,6 +313,7 @@ impl Probe {
     /// # Errors
     /// Something cannot be read.
     pub fn read_all(&mut self) -> Result<Reading, Violation> {
+        self.reach_store();
         let mut reading = Reading::default();
         let Some(Response::Metadata(all)) =
             self.ask(12, Request::Metadata(MetadataRequest::default().with_topics(None)))

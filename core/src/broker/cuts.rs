@@ -34,7 +34,7 @@ pub(super) use self::{
 };
 use self::{
     contact::Contact,
-    upload::{Object, Planned, Span, Upload, What, plan},
+    upload::{Object, Part, Planned, Upload, What, plan},
 };
 use crate::{
     broker::cache::Cache,
@@ -42,7 +42,7 @@ use crate::{
     limits::{CUT_PAUSE, DATA_OBJECTS_IN_FLIGHT, MANIFEST_BYTES_MAX, RESERVED_OFFSETS},
     log::{entry::Append, recovery::Restored, writer::Log},
     marks::{Mark, mark},
-    partition::Partition,
+    partition::{Partition, index::Place as LogPlace},
     planted::{Planted, planted},
     port::{
         DiskResult, Fault, Notice, ObjectError, ObjectErrorKind, ObjectReply, ObjectRequest, ObjectResult,
@@ -121,7 +121,7 @@ struct Cut {
     at: Timestamp,
     begun: Instant,
     since: Option<Instant>,
-    spans: Vec<Span>,
+    partitions: Vec<PartitionId>,
     state: Bytes,
     stage: Stage,
 }
@@ -129,7 +129,7 @@ struct Cut {
 #[derive(Clone, Debug)]
 enum Stage {
     /// The log is not durable up to the cut.
-    AwaitingLog,
+    AwaitingLog(BTreeMap<PartitionId, Part>),
     Uploading(Uploading),
     Committing {
         manifest: Manifest,
@@ -199,7 +199,16 @@ impl Cuts {
         self.changed = upto;
     }
 
-    /// A batch has become durable.
+    /// A batch has become durable. Its topic may have been deleted.
+    pub(super) fn written(&mut self, append: &Append, place: LogPlace) {
+        if let Some(Cut { stage: Stage::AwaitingLog(parts), .. }) = &mut self.cut
+            && let Some(part) = parts.get_mut(&append.partition)
+        {
+            part.written(append, place);
+        }
+    }
+
+    /// A batch has become durable, and visible.
     pub(super) fn published(&mut self, append: &Append) {
         let unstored = self.unstored.entry(append.partition).or_default();
         let bytes = u64::from(append.body_len());
@@ -396,21 +405,18 @@ impl Cuts {
             (partition.visible < partition.log_end && !planted(Planted::CutOfDurableOnly))
                 || self.unstored.contains_key(&partition.id)
         };
-        let spans = view.state.partitions().filter(waits).map(|partition| Span {
-            partition: partition.id,
-            from: self.stored_end(partition),
-            end: partition.log_end,
-        });
-        let spans: Vec<Span> = spans.collect();
+        let part = |partition: &Partition| Part::new(partition, self.stored_end(partition));
+        let parts: BTreeMap<PartitionId, Part> =
+            view.state.partitions().filter(waits).map(|partition| (partition.id, part(partition))).collect();
         self.last_begun = Some(turn.now.mono);
         self.cut = Some(Cut {
             upto,
             at: turn.now.wall,
             begun: turn.now.mono,
             since: self.changed_since.take(),
-            spans,
+            partitions: parts.keys().copied().collect(),
             state: Bytes::from(checkpoint::encode(view.state, upto)),
-            stage: Stage::AwaitingLog,
+            stage: Stage::AwaitingLog(parts),
         });
     }
 
@@ -418,12 +424,13 @@ impl Cuts {
         let Some(mut cut) = self.cut.take() else { return };
         loop {
             match &mut cut.stage {
-                Stage::AwaitingLog => {
+                Stage::AwaitingLog(parts) => {
                     if view.log.durable() < cut.upto && !planted(Planted::CutAheadOfLog) {
                         mark(Mark::CutAwaitsLog);
                         break;
                     }
-                    self.begin_uploads(&mut cut, view, turn);
+                    let parts = core::mem::take(parts).into_values().collect();
+                    self.begin_uploads(&mut cut, parts, view, turn);
                 }
                 Stage::Uploading(uploading) => {
                     self.go_on_uploads(uploading, cut.upto, view, turn);
@@ -459,11 +466,9 @@ impl Cuts {
         self.cut = Some(cut);
     }
 
-    fn begin_uploads(&mut self, cut: &mut Cut, view: View<'_>, turn: &mut Turn<'_>) {
-        let mut uploading = Uploading {
-            planned: plan(view.state, &cut.spans, self.config.object_bytes),
-            ..Uploading::default()
-        };
+    fn begin_uploads(&mut self, cut: &mut Cut, parts: Vec<Part>, view: View<'_>, turn: &mut Turn<'_>) {
+        let mut uploading =
+            Uploading { planned: plan(parts, self.config.object_bytes), ..Uploading::default() };
         let name = self.name(view.state.epoch);
         let state = StateRef { name, len: cut.state.len() as u64, crc: crc32c::crc32c(&cut.state) };
         let object = Object::new(What::State(state), ObjectKey::State(name), vec![cut.state.clone()]);
@@ -698,7 +703,7 @@ impl Cuts {
 
     /// The manifest is there: all of the cut is stored.
     fn finish(&mut self, view: View<'_>, turn: &mut Turn<'_>) -> Committed {
-        let Some(Cut { stage: Stage::Committing { manifest, added, .. }, spans, begun, upto, .. }) =
+        let Some(Cut { stage: Stage::Committing { manifest, added, .. }, partitions, begun, upto, .. }) =
             self.cut.take()
         else {
             unreachable!("a commit is waited for")
@@ -709,12 +714,12 @@ impl Cuts {
             self.archive.add(data);
             bytes += data.object.len;
         }
-        for span in spans {
+        for partition in partitions {
             // Its topic may have gone meanwhile.
-            if view.state.partition(span.partition).is_none() {
-                self.archive.forget(span.partition);
+            if view.state.partition(partition).is_none() {
+                self.archive.forget(partition);
             }
-            self.measure(span.partition, view.state);
+            self.measure(partition, view.state);
         }
         self.large = self.unstored.values().any(|unstored| unstored.bytes >= self.config.object_bytes);
         self.reserve_low = self.unstored.values().any(|unstored| unstored.records >= RESERVED_OFFSETS / 2);
@@ -738,7 +743,7 @@ impl Cuts {
 impl Cut {
     fn wakes_at(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::AwaitingLog => None,
+            Stage::AwaitingLog(_) => None,
             Stage::Uploading(uploading) => uploading.uploads.values().filter_map(Upload::paused_until).min(),
             Stage::Committing { next, .. } => *next,
         }

@@ -14,6 +14,9 @@ impl Live {
         for Written { staged, place, batch_header } in written {
             match staged.entry {
                 Entry::Append(append) => {
+                    if let Some(cuts) = &mut self.cuts {
+                        cuts.written(&append, place);
+                    }
                     // A topic deleted while its batch was on the way to the disk: nobody will read it.
                     let Some(partition) = self.state.partition_mut(append.partition) else {
                         mark(Mark::PublishedForNobody);

@@ -35,6 +35,21 @@ pub struct IndexEntry {
 const _: () = assert!(size_of::<IndexEntry>() == 40);
 
 impl IndexEntry {
+    /// An append at its place, and the largest timestamp of it and all before it.
+    #[must_use]
+    pub fn new(append: &Append, place: Place, newest: Timestamp) -> IndexEntry {
+        let header = &append.header;
+        IndexEntry {
+            base: header.base_offset.0,
+            newest: newest.0,
+            own: header.max_timestamp.0,
+            segment: u32::try_from(place.segment.0).expect("2^32 segments are 256 PiB of log"),
+            position: place.position,
+            len: append.body_len(),
+            last_delta: header.last_offset_delta.cast_unsigned(),
+        }
+    }
+
     /// Offset of the first record.
     #[must_use]
     pub fn base_offset(&self) -> Offset {
@@ -88,18 +103,10 @@ pub struct BatchIndex {
 impl BatchIndex {
     /// Adds a batch behind all others.
     pub fn push(&mut self, append: &Append, place: Place) {
-        let header = &append.header;
-        let newest = self.entries.back().map_or(i64::MIN, |last| last.newest).max(header.max_timestamp.0);
+        let own = append.header.max_timestamp;
+        let newest = self.entries.back().map_or(own, |last| own.max(Timestamp(last.newest)));
         self.bytes += u64::from(append.body_len());
-        self.entries.push_back(IndexEntry {
-            base: header.base_offset.0,
-            newest,
-            own: header.max_timestamp.0,
-            segment: u32::try_from(place.segment.0).expect("2^32 segments are 256 PiB of log"),
-            position: place.position,
-            len: append.body_len(),
-            last_delta: header.last_offset_delta.cast_unsigned(),
-        });
+        self.entries.push_back(IndexEntry::new(append, place, newest));
     }
 
     /// Batches that lie below that offset as a whole are gone.

@@ -128,7 +128,7 @@ impl World {
         let micros = u64::try_from(at_risk.as_micros()).unwrap_or(u64::MAX);
         for (key, book) in &self.ledger.partitions {
             let Some(found) = reading.partitions.get(key) else { continue };
-            let end = found.batches.last().map_or(0, |batch| batch.header.last_offset().0 + 1);
+            let end = found.batches.last().map_or(found.log_start, |batch| batch.header.last_offset().0 + 1);
             let oldest = book.since.range(end..).map(|(_, at)| *at).min();
             if let Some(at) = oldest
                 && self.now.saturating_sub(at) > micros

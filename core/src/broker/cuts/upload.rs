@@ -6,10 +6,12 @@ use bytes::Bytes;
 
 use crate::{
     broker::cache::Cache,
-    log::entry::Entry,
-    partition::index::IndexEntry,
+    log::entry::{Append, Entry},
+    partition::{
+        Partition,
+        index::{IndexEntry, Place},
+    },
     port::{DiskReply, DiskRequest, DiskStep, FileName, Lane, ObjectRequest},
-    state::State,
     store::{
         DataRef, IndexRef, ObjectKey, ObjectName, StateRef,
         data::{Footer, FooterBatch, FooterPart},
@@ -17,14 +19,6 @@ use crate::{
     turn::{CutOp, Purpose, Turn},
     units::{Instant, Offset, PartitionId, SegmentSequence},
 };
-
-/// Offsets of a partition that are to be stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) partition: PartitionId,
-    pub(super) from: Offset,
-    pub(super) end: Offset,
-}
 
 #[derive(Clone, Copy, Debug)]
 struct Wanted {
@@ -39,20 +33,42 @@ pub(super) struct Planned {
     bytes: u64,
 }
 
+/// The batches of a partition that are to be stored. They are noted when the cut begins, and as they become durable: before the cut is
+/// made the topic may be deleted.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) partition: PartitionId,
+    end: Offset,
+    batches: Vec<Wanted>,
+}
+
+impl Part {
+    pub(super) fn new(partition: &Partition, from: Offset) -> Part {
+        let wanted = |entry: &IndexEntry| Wanted {
+            entry: *entry,
+            leader_epoch: partition.epoch_at(entry.base_offset()),
+        };
+        let batches = partition.batches.from_offset(from).map(wanted).collect();
+        Part { partition: partition.id, end: partition.log_end, batches }
+    }
+
+    /// Another batch has become durable. It is in the cut unless it came behind it.
+    pub(super) fn written(&mut self, append: &Append, place: Place) {
+        if append.header.base_offset < self.end {
+            let entry = IndexEntry::new(append, place, append.header.max_timestamp);
+            self.batches.push(Wanted { entry, leader_epoch: append.header.leader_epoch });
+        }
+    }
+}
+
 /// Distributes batches over objects of about so many bytes: the many small partitions share some, one with a quarter of that has its
 /// own. The objects of a partition come in offset order.
-pub(super) fn plan(state: &State, spans: &[Span], object_bytes: u64) -> VecDeque<Planned> {
+pub(super) fn plan(parts: Vec<Part>, object_bytes: u64) -> VecDeque<Planned> {
     let mut planned = VecDeque::new();
     let mut shared = Planned::default();
-    for span in spans {
-        let Some(partition) = state.partition(span.partition) else { continue };
-        let batches = partition.batches.from_offset(span.from);
-        let wanted: Vec<Wanted> = batches
-            .take_while(|entry| entry.base_offset() < span.end)
-            .map(|entry| Wanted { entry: *entry, leader_epoch: partition.epoch_at(entry.base_offset()) })
-            .collect();
-        let bytes: u64 = wanted.iter().map(|wanted| u64::from(wanted.entry.len())).sum();
-        if wanted.is_empty() {
+    for Part { partition, batches, .. } in parts {
+        let bytes: u64 = batches.iter().map(|wanted| u64::from(wanted.entry.len())).sum();
+        if batches.is_empty() {
             continue;
         }
         if bytes < object_bytes / 4 {
@@ -60,21 +76,21 @@ pub(super) fn plan(state: &State, spans: &[Span], object_bytes: u64) -> VecDeque
                 planned.push_back(core::mem::take(&mut shared));
             }
             shared.bytes += bytes;
-            shared.parts.push((span.partition, wanted));
+            shared.parts.push((partition, batches));
             continue;
         }
         let mut own = Planned::default();
         let mut part = Vec::new();
-        for wanted in wanted {
+        for wanted in batches {
             own.bytes += u64::from(wanted.entry.len());
             part.push(wanted);
             if own.bytes >= object_bytes {
-                own.parts.push((span.partition, core::mem::take(&mut part)));
+                own.parts.push((partition, core::mem::take(&mut part)));
                 planned.push_back(core::mem::take(&mut own));
             }
         }
         if !part.is_empty() {
-            own.parts.push((span.partition, part));
+            own.parts.push((partition, part));
             planned.push_back(own);
         }
     }
