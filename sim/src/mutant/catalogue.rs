@@ -1063,6 +1063,6 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "a restored broker leads in an epoch that was led in before",
         "disk lost",
         &["false-refusal", "epoch-not-raised", "not-fenced"],
-        200,
+        2000,
     ),
 ];
