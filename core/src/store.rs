@@ -8,11 +8,13 @@ pub mod data;
 pub mod key;
 pub mod manifest;
 mod perform;
+mod read;
 
 pub use data::{DataRef, StoredObject, StoredPart};
 pub use key::{ObjectKey, ObjectName};
 pub use manifest::{Index, IndexRef, Manifest, StateRef};
 pub use perform::perform;
+pub use read::{read_footer, read_index, read_manifest, read_state};
 
 use crate::codec::Malformed;
 

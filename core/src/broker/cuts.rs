@@ -29,7 +29,7 @@ use bytes::Bytes;
 
 pub(super) use self::{
     archive::{Archive, Place},
-    contact::{index_request, read_index, read_manifest},
+    contact::index_request,
     upload::is_change,
 };
 use self::{

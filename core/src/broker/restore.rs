@@ -6,7 +6,7 @@
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use crate::{
-    broker::cuts::{index_request, read_index, read_manifest},
+    broker::cuts::index_request,
     limits::CHECKPOINT_BYTES_MAX,
     log::{
         Refusal,
@@ -14,9 +14,9 @@ use crate::{
     },
     marks::{Mark, mark},
     planted::{Planted, planted},
-    port::{Notice, ObjectError, ObjectErrorKind, ObjectReply, ObjectRequest, ObjectResult},
-    state::{State, checkpoint},
-    store::{Index, Manifest, ObjectKey},
+    port::{Notice, ObjectError, ObjectReply, ObjectRequest, ObjectResult},
+    state::State,
+    store::{Index, Manifest, ObjectKey, read_index, read_manifest, read_state},
     turn::{Purpose, RestoreOp, Timer, Turn},
     units::Instant,
 };
@@ -133,22 +133,8 @@ impl Restore {
             unreachable!("a state belongs to a manifest")
         };
         let told = manifest.state.as_ref().expect("it was asked for by its name");
-        let damaged = |detail: String| ObjectError {
-            kind: ObjectErrorKind::Damaged,
-            key: Some(ObjectKey::State(told.name)),
-            detail,
-        };
-        if bytes.len() as u64 != told.len || crc32c::crc32c(bytes) != told.crc {
-            return Err(damaged(String::from("it is not the one that the manifest refers to")));
-        }
-        match checkpoint::decode(bytes) {
-            Ok((read, lsn)) if lsn == manifest.cut => {
-                *state = Some(read);
-                Ok(())
-            }
-            Ok((_, lsn)) => Err(damaged(format!("it is the state at LSN {lsn}, not at {}", manifest.cut))),
-            Err(why) => Err(damaged(format!("{why:?}"))),
-        }
+        *state = Some(read_state(told, manifest.cut, bytes)?);
+        Ok(())
     }
 
     fn read_index(&mut self, bytes: &bytes::Bytes) -> Result<(), ObjectError> {

@@ -18,7 +18,8 @@ use crate::{
     units::Epoch,
 };
 
-const MAGIC: [u8; 8] = *b"EKIDENT1";
+/// First bytes of the file.
+pub const MAGIC: [u8; 8] = *b"EKIDENT1";
 /// The format that this code writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 

@@ -112,6 +112,43 @@ pub enum Outcome {
     Refused(Refusal),
 }
 
+/// How the log of a directory that is not refused ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// There is none yet.
+    New,
+    /// There is none yet: the state is from the object store.
+    Restored,
+    /// With a closing seal.
+    Sealed,
+    /// Between two writes.
+    Unsealed,
+    /// Within a write that was never acknowledged.
+    Torn(TornTail),
+}
+
+/// Bytes behind the end that were never acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// Where they are.
+    pub segment: SegmentSequence,
+    /// First byte.
+    pub from: u32,
+    /// Behind the last byte that is not zero.
+    pub upto: u32,
+}
+
+/// What was found before anything was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// How the log ends.
+    pub end: End,
+    /// LSN behind its last record.
+    pub next: Lsn,
+    /// Records in it.
+    pub records: u64,
+}
+
 /// What recovery leads to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recovered {
@@ -143,6 +180,7 @@ pub struct Recovery {
     scans_issued: usize,
     scans_waiting: Vec<(SegmentSequence, DiskReply)>,
     rebuilt: Option<Box<Recovered>>,
+    verdict: Option<Verdict>,
     /// It waits for [`Recovery::resume`].
     is_empty: bool,
     restored: Option<Restored>,
@@ -169,9 +207,17 @@ impl Recovery {
             scans_issued: 0,
             scans_waiting: Vec::new(),
             rebuilt: None,
+            verdict: None,
             is_empty: false,
             restored: None,
         }
+    }
+
+    /// What was found, and what is to be served, as soon as the steps that write it are asked for. Whoever only wants to know stops
+    /// here.
+    #[must_use]
+    pub fn verdict(&self) -> Option<(Verdict, &Recovered)> {
+        Some((self.verdict?, self.rebuilt.as_deref()?))
     }
 
     /// A step is done. `None`: more steps are under way.

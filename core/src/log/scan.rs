@@ -16,6 +16,7 @@ use crate::{
     marks::{Mark, mark},
     planted::{Planted, planted},
     port::{Disk, DiskError, FileName},
+    units::Lsn,
 };
 
 /// What to scan.
@@ -155,6 +156,12 @@ pub fn scan_bytes(bytes: &[u8], expected_salt: Option<u64>) -> SegmentScan {
         at += step;
     }
     found
+}
+
+/// Of groups behind the end of a chain, one that proves that more than the chain was synced; `next` is the LSN at its end.
+#[must_use]
+pub fn witness(behind: &[ScannedGroup], next: Lsn) -> Option<&ScannedGroup> {
+    behind.iter().find(|group| group.header.synced > next || group.is_intact())
 }
 
 /// What the front of a segment's bytes says. A file that is still being prepared may be shorter than a block.

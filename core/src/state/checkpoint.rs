@@ -35,7 +35,8 @@ use crate::{
     units::{Epoch, Lsn, Offset, PartitionId, ProducerId, SegmentSequence, Timestamp},
 };
 
-const MAGIC: [u8; 8] = *b"EKCKPT01";
+/// First bytes of a checkpoint, and of a state object.
+pub const MAGIC: [u8; 8] = *b"EKCKPT01";
 /// The format that this code writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 4;
 

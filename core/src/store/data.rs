@@ -29,7 +29,8 @@ use crate::{
     units::{Epoch, Lsn, Offset, PartitionId, Timestamp},
 };
 
-const MAGIC: [u8; 8] = *b"EKDATA01";
+/// First bytes of a data object.
+pub const MAGIC: [u8; 8] = *b"EKDATA01";
 const END_MAGIC: [u8; 8] = *b"EKDATEND";
 /// The format that this code writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -185,6 +186,27 @@ pub struct FooterPart {
     pub batches: Vec<FooterBatch>,
 }
 
+impl FooterPart {
+    /// Bytes of its batches.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.batches.iter().map(|batch| u64::from(batch.len)).sum()
+    }
+
+    /// How whoever refers to the object describes it; `None`: there is no batch.
+    #[must_use]
+    pub fn told(&self) -> Option<StoredPart> {
+        let (first, last) = (self.batches.first()?, self.batches.last()?);
+        Some(StoredPart {
+            partition: self.partition,
+            first: first.base_offset,
+            end: last.last_offset().plus(1),
+            bytes: self.bytes(),
+            newest: self.batches.iter().map(|batch| batch.newest).max().unwrap_or_default(),
+        })
+    }
+}
+
 /// What an object says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Footer {
@@ -214,22 +236,15 @@ impl Footer {
         for part in &self.parts {
             out.put_u32(part.partition.0);
             out.put_u32(u32::try_from(part.batches.len()).expect("an object has a bound"));
-            let mut bytes = 0;
             for batch in &part.batches {
                 out.put_i64(batch.base_offset.0);
                 out.put_u32(batch.last_offset_delta);
                 out.put_u32(batch.len);
                 out.put_u32(batch.leader_epoch.cast_unsigned());
                 out.put_i64(batch.newest.0);
-                bytes += u64::from(batch.len);
             }
-            len += bytes;
-            let (first, last) = (part.batches.first(), part.batches.last());
-            if let (Some(first), Some(last)) = (first, last) {
-                let newest = part.batches.iter().map(|batch| batch.newest).max().unwrap_or_default();
-                let (first, end) = (first.base_offset, last.last_offset().plus(1));
-                parts.push(StoredPart { partition: part.partition, first, end, bytes, newest });
-            }
+            len += part.bytes();
+            parts.extend(part.told());
         }
         let footer_len = u32::try_from(out.len()).expect("an object has a bound");
         let footer_crc = crc32c::crc32c(&out);

@@ -25,8 +25,10 @@ use crate::{
     units::{Epoch, Lsn, Timestamp},
 };
 
-const MAGIC: [u8; 8] = *b"EKMANIF1";
-const INDEX_MAGIC: [u8; 8] = *b"EKINDEX1";
+/// First bytes of a manifest.
+pub const MAGIC: [u8; 8] = *b"EKMANIF1";
+/// First bytes of an index object.
+pub const INDEX_MAGIC: [u8; 8] = *b"EKINDEX1";
 /// The format that this code writes, and the newest that it reads; of manifests and of indexes.
 pub const FORMAT_VERSION: u32 = 1;
 

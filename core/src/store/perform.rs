@@ -11,8 +11,9 @@ use crate::{
         ReadBatches,
     },
     store::{
-        NotAnObject, ObjectKey,
-        data::{Footer, FooterPart},
+        ObjectKey,
+        data::FooterPart,
+        read::{damaged, exactly, read_footer},
     },
     wire::batch,
 };
@@ -28,10 +29,6 @@ pub fn perform(store: &dyn ObjectStore, request: &ObjectRequest) -> ObjectResult
         ObjectRequest::Create { key, data } => store.create(*key, data).map(|()| ObjectReply::Created),
         ObjectRequest::ReadBatches(read) => read_batches(store, read).map(ObjectReply::Batches),
     }
-}
-
-fn damaged(key: ObjectKey, detail: String) -> ObjectError {
-    ObjectError { kind: ObjectErrorKind::Damaged, key: Some(key), detail }
 }
 
 /// A listing only says where to begin: whether there is a younger manifest is asked of each in turn.
@@ -52,7 +49,7 @@ fn newest_manifest(store: &dyn ObjectStore) -> Result<Option<(u64, Bytes)>, Obje
 
 fn read_batches(store: &dyn ObjectStore, read: &ReadBatches) -> Result<Vec<Bytes>, ObjectError> {
     let key = ObjectKey::Data(read.object.name);
-    let footer = footer(store, read)?;
+    let footer = read_footer(store, &read.object)?;
     let part = footer
         .part(read.partition)
         .ok_or_else(|| damaged(key, format!("nothing of partition {} is in it", read.partition)))?;
@@ -91,29 +88,6 @@ fn selection(part: &FooterPart, read: &ReadBatches) -> (usize, usize) {
         before == 0 || bytes <= read.bytes_max
     });
     (first, first + within.count())
-}
-
-fn footer(store: &dyn ObjectStore, read: &ReadBatches) -> Result<Footer, ObjectError> {
-    let key = ObjectKey::Data(read.object.name);
-    let bytes = exactly(store, key, read.object.footer_at(), u64::from(read.object.footer_len))?;
-    if crc32c::crc32c(&bytes) != read.object.footer_crc {
-        return Err(damaged(key, String::from("the checksum of its footer does not match")));
-    }
-    Footer::decode(&bytes).map_err(|why| {
-        let detail = match why {
-            NotAnObject::Damaged => String::from("its footer says what cannot be"),
-            NotAnObject::Newer(version) => format!("it was written by a newer version (format {version})"),
-        };
-        damaged(key, detail)
-    })
-}
-
-fn exactly(store: &dyn ObjectStore, key: ObjectKey, from: u64, len: u64) -> Result<Bytes, ObjectError> {
-    let bytes = store.read_at(key, from, len)?;
-    if bytes.len() as u64 != len {
-        return Err(damaged(key, format!("{len} bytes from {from} wanted, {} there", bytes.len())));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

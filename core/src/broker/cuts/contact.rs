@@ -22,7 +22,7 @@ use crate::{
     planted::{Planted, planted},
     port::{Fault, Notice, ObjectError, ObjectErrorKind, ObjectReply, ObjectRequest, ObjectResult},
     state::State,
-    store::{Index, IndexRef, Manifest, NotAnObject, ObjectKey},
+    store::{Index, Manifest, ObjectKey, read_index, read_manifest},
     turn::{CutOp, Purpose, Turn},
     units::{Instant, Lsn},
 };
@@ -71,36 +71,6 @@ impl Contact {
 pub(in crate::broker) fn index_request(manifest: &Manifest, loaded: usize) -> Option<ObjectRequest> {
     let index = manifest.indexes.get(loaded)?;
     Some(ObjectRequest::Read { key: ObjectKey::Index(index.name), bytes_max: INDEX_BYTES_MAX })
-}
-
-/// Reads an index object that a manifest refers to.
-pub(in crate::broker) fn read_index(told: &IndexRef, bytes: &Bytes) -> Result<Index, ObjectError> {
-    let damaged = |detail: &str| ObjectError {
-        kind: ObjectErrorKind::Damaged,
-        key: Some(ObjectKey::Index(told.name)),
-        detail: String::from(detail),
-    };
-    if bytes.len() as u64 != told.len || crc32c::crc32c(bytes) != told.crc {
-        return Err(damaged("it is not the one that the manifest refers to"));
-    }
-    match Index::decode(bytes) {
-        Ok(index) if index.objects.len() as u64 == u64::from(told.objects) => Ok(index),
-        Ok(_) | Err(NotAnObject::Damaged) => Err(damaged("it says what cannot be")),
-        Err(NotAnObject::Newer(_)) => Err(damaged("it was written by a newer version")),
-    }
-}
-
-/// Reads the manifest with that number.
-pub(in crate::broker) fn read_manifest(number: u64, bytes: &Bytes) -> Result<Manifest, ObjectError> {
-    let detail = match Manifest::decode(bytes) {
-        Ok(manifest) if manifest.number == number => return Ok(manifest),
-        Ok(manifest) => format!("it is manifest {}", manifest.number),
-        Err(NotAnObject::Damaged) => String::from("its checksum does not match, or it says what cannot be"),
-        Err(NotAnObject::Newer(version)) => {
-            format!("it was written by a newer version of evenkeel (format {version})")
-        }
-    };
-    Err(ObjectError { kind: ObjectErrorKind::Damaged, key: Some(ObjectKey::Manifest(number)), detail })
 }
 
 /// What an operator is told who finds another's manifest.

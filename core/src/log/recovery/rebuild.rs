@@ -10,7 +10,7 @@ use crate::{
         entry::{Append, Entry},
         group::{GroupHeader, GroupKind, padded_len},
         identity::Identity,
-        recovery::{Recovered, Recovery, RecoveryOp, request, walk::Unproven},
+        recovery::{End, Recovered, Recovery, RecoveryOp, Verdict, request, walk::Unproven},
         refusal::{Damage, Refusal},
         scan::ScannedRecord,
         segment::{SegmentFront, SegmentHeader},
@@ -124,7 +124,9 @@ impl Recovery {
         self.remove_leftovers(sequence, &mut steps);
         turn.disk(Purpose::Recovery(RecoveryOp::Rebuild), request(Lane::Background, steps));
 
-        self.tell_verdict(epoch, next, turn);
+        let verdict = Verdict { end: self.end(), next: self.walk.next, records: self.walk.records };
+        self.tell_verdict(verdict, epoch, next, turn);
+        self.verdict = Some(verdict);
         let first_segment = self.layout.first().filter(|first| *first < sequence).unwrap_or(sequence);
         self.rebuilt = Some(Box::new(Recovered {
             state: core::mem::take(&mut self.state),
@@ -324,35 +326,45 @@ impl Recovery {
         }
     }
 
-    fn tell_verdict(&self, epoch: Epoch, next: Lsn, turn: &mut Turn<'_>) {
+    fn end(&self) -> End {
+        match (self.walk.torn, self.walk.last.or(self.walk.replaces)) {
+            (Some(torn), _) => End::Torn(torn),
+            (None, None) if self.restored.is_some() => End::Restored,
+            (None, None) => End::New,
+            (None, Some(_)) if self.walk.ended_sealed() => End::Sealed,
+            (None, Some(_)) => End::Unsealed,
+        }
+    }
+
+    fn tell_verdict(&self, verdict: Verdict, epoch: Epoch, next: Lsn, turn: &mut Turn<'_>) {
         let took = turn.now.mono.since(self.started.expect("set at the first completion"));
         let took_ms = took.as_millis();
         let segments = self.walk.scans_absorbed();
-        let verdict = match (&self.walk.torn, self.walk.last.or(self.walk.replaces)) {
-            (Some(torn), _) => format!(
+        let words = match verdict.end {
+            End::Torn(torn) => format!(
                 "torn unacknowledged tail cut at byte {} of {} ({} bytes kept in {})",
                 torn.from,
                 FileName::Segment(torn.segment),
                 torn.upto - torn.from,
                 FileName::Torn(torn.segment)
             ),
-            (None, None) if self.restored.is_some() => String::from("restored from the object store"),
-            (None, None) => {
+            End::Restored => String::from("restored from the object store"),
+            End::New => {
                 mark(Mark::VerdictNew);
                 String::from("new log")
             }
-            (None, Some(_)) if self.walk.ended_sealed() => {
+            End::Sealed => {
                 mark(Mark::VerdictClean);
                 String::from("clean end")
             }
-            (None, Some(_)) => {
+            End::Unsealed => {
                 mark(Mark::VerdictEnd);
                 String::from("end without a closing seal, nothing torn")
             }
         };
         turn.tell(Notice::info(format!(
-            "recovery: {verdict}; {} records in {segments} segments verified in {took_ms} ms; epoch {epoch}, next LSN {next}",
-            self.walk.records,
+            "recovery: {words}; {} records in {segments} segments verified in {took_ms} ms; epoch {epoch}, next LSN {next}",
+            verdict.records,
         )));
     }
 

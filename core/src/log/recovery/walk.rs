@@ -13,9 +13,9 @@ use crate::{
     log::{
         entry::Entry,
         group::GroupKind,
-        recovery::layout::Layout,
+        recovery::{TornTail, layout::Layout},
         refusal::{Damage, DamagedRange, Refusal},
-        scan::{ScannedGroup, ScannedRecord, SegmentScan},
+        scan::{ScannedGroup, ScannedRecord, SegmentScan, witness},
         segment::SegmentFront,
     },
     marks::{Mark, mark},
@@ -33,14 +33,6 @@ use crate::{
 pub(super) struct Unproven {
     pub(super) segment: SegmentSequence,
     pub(super) group: ScannedGroup,
-}
-
-/// Bytes behind the end that were never acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TornTail {
-    pub(super) segment: SegmentSequence,
-    pub(super) from: u32,
-    pub(super) upto: u32,
 }
 
 /// Where the walk is.
@@ -257,7 +249,7 @@ impl Walk {
     fn absorb_last(&mut self, sequence: SegmentSequence, scan: &SegmentScan, made_bytes: u32) {
         let file = FileName::Segment(sequence);
         let behind = &scan.groups[scan.chained..];
-        if let Some(witness) = self.witness(behind)
+        if let Some(witness) = witness(behind, self.next)
             && !planted(Planted::WitnessIgnored)
         {
             self.hurt(
@@ -289,11 +281,6 @@ impl Walk {
             mark(Mark::WalkTorn);
             self.torn = Some(TornTail { segment: sequence, from: scan.end, upto: scan.dirty_upto });
         }
-    }
-
-    /// A group that proves that more than the chain was synced.
-    fn witness<'a>(&self, groups: &'a [ScannedGroup]) -> Option<&'a ScannedGroup> {
-        groups.iter().find(|group| group.header.synced > self.next || group.is_intact())
     }
 
     /// A segment without a readable header, behind the last that was begun, or in a place where there must be one.

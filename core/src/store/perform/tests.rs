@@ -3,7 +3,10 @@ use alloc::{collections::BTreeMap, string::ToString, vec};
 use super::*;
 use crate::{
     port::ObjectEntry,
-    store::{DataRef, ObjectName, data::FooterBatch},
+    store::{
+        DataRef, ObjectName,
+        data::{Footer, FooterBatch},
+    },
     units::{Epoch, Lsn, Offset, PartitionId, ProducerId, Timestamp},
     wire::batch::{BatchHeader, CRC_COVERS_FROM, HEADER_BYTES, LENGTH_OVERHEAD},
 };

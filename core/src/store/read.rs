@@ -1,0 +1,102 @@
+//! What was read from the store, held against what refers to it: the one place that says whether an object is the right one.
+
+use alloc::{format, string::String};
+
+use bytes::Bytes;
+
+use crate::{
+    port::{ObjectError, ObjectErrorKind, ObjectStore},
+    state::{
+        State,
+        checkpoint::{self, NotACheckpoint},
+    },
+    store::{Index, IndexRef, Manifest, NotAnObject, ObjectKey, StateRef, StoredObject, data::Footer},
+    units::Lsn,
+};
+
+/// Reads the manifest with that number.
+///
+/// # Errors
+/// It is not that one, or not intact.
+pub fn read_manifest(number: u64, bytes: &Bytes) -> Result<Manifest, ObjectError> {
+    let detail = match Manifest::decode(bytes) {
+        Ok(manifest) if manifest.number == number => return Ok(manifest),
+        Ok(manifest) => format!("it is manifest {}", manifest.number),
+        Err(NotAnObject::Damaged) => String::from("its checksum does not match, or it says what cannot be"),
+        Err(NotAnObject::Newer(version)) => {
+            format!("it was written by a newer version of evenkeel (format {version})")
+        }
+    };
+    Err(damaged(ObjectKey::Manifest(number), detail))
+}
+
+/// Reads an index object that a manifest refers to.
+///
+/// # Errors
+/// It is not that one, or not intact.
+pub fn read_index(told: &IndexRef, bytes: &Bytes) -> Result<Index, ObjectError> {
+    let damaged = |detail: &str| damaged(ObjectKey::Index(told.name), String::from(detail));
+    if bytes.len() as u64 != told.len || crc32c::crc32c(bytes) != told.crc {
+        return Err(damaged("it is not the one that the manifest refers to"));
+    }
+    match Index::decode(bytes) {
+        Ok(index) if index.objects.len() as u64 == u64::from(told.objects) => Ok(index),
+        Ok(_) | Err(NotAnObject::Damaged) => Err(damaged("it says what cannot be")),
+        Err(NotAnObject::Newer(_)) => Err(damaged("it was written by a newer version")),
+    }
+}
+
+/// Reads the state object that a manifest with that cut refers to.
+///
+/// # Errors
+/// It is not that one, or not intact.
+pub fn read_state(told: &StateRef, cut: Lsn, bytes: &Bytes) -> Result<State, ObjectError> {
+    let damaged = |detail: String| damaged(ObjectKey::State(told.name), detail);
+    if bytes.len() as u64 != told.len || crc32c::crc32c(bytes) != told.crc {
+        return Err(damaged(String::from("it is not the one that the manifest refers to")));
+    }
+    match checkpoint::decode(bytes) {
+        Ok((state, lsn)) if lsn == cut => Ok(state),
+        Ok((_, lsn)) => Err(damaged(format!("it is the state at LSN {lsn}, not at {cut}"))),
+        Err(NotACheckpoint::Damaged) => Err(damaged(String::from("it says what cannot be"))),
+        Err(NotACheckpoint::Newer(version)) => {
+            Err(damaged(format!("it was written by a newer version of evenkeel (format {version})")))
+        }
+    }
+}
+
+/// Reads the footer of a data object: one read, at the place that whoever refers to the object knows.
+///
+/// # Errors
+/// The store failed, or the footer is not the one that is referred to.
+pub fn read_footer(store: &dyn ObjectStore, object: &StoredObject) -> Result<Footer, ObjectError> {
+    let key = ObjectKey::Data(object.name);
+    let bytes = exactly(store, key, object.footer_at(), u64::from(object.footer_len))?;
+    if crc32c::crc32c(&bytes) != object.footer_crc {
+        return Err(damaged(key, String::from("the checksum of its footer does not match")));
+    }
+    Footer::decode(&bytes).map_err(|why| {
+        let detail = match why {
+            NotAnObject::Damaged => String::from("its footer says what cannot be"),
+            NotAnObject::Newer(version) => format!("it was written by a newer version (format {version})"),
+        };
+        damaged(key, detail)
+    })
+}
+
+pub(super) fn exactly(
+    store: &dyn ObjectStore,
+    key: ObjectKey,
+    from: u64,
+    len: u64,
+) -> Result<Bytes, ObjectError> {
+    let bytes = store.read_at(key, from, len)?;
+    if bytes.len() as u64 != len {
+        return Err(damaged(key, format!("{len} bytes from {from} wanted, {} there", bytes.len())));
+    }
+    Ok(bytes)
+}
+
+pub(super) fn damaged(key: ObjectKey, detail: String) -> ObjectError {
+    ObjectError { kind: ObjectErrorKind::Damaged, key: Some(key), detail }
+}
