@@ -1,6 +1,7 @@
 //! A real directory as a [`Disk`]: positioned reads and writes, fdatasync, nothing clever and no retries.
 
 mod handles;
+pub mod look;
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -156,7 +157,10 @@ fn lock(path: &Path) -> io::Result<File> {
             // The id is a courtesy; without it the message is still right.
             let _ = file.read_to_string(&mut holder);
             let directory = path.parent().unwrap_or(path).display();
-            let message = format!("{directory} is locked by another broker (process {})", holder.trim());
+            let message = format!(
+                "{directory} is in use: by the broker with process id {}, or by `evenkeel verify`",
+                holder.trim()
+            );
             return Err(io::Error::new(ErrorKind::ResourceBusy, message));
         }
         Err(TryLockError::Error(error)) => return Err(error),
@@ -165,6 +169,35 @@ fn lock(path: &Path) -> io::Result<File> {
     file.rewind()?;
     file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
     Ok(file)
+}
+
+/// The files of a directory that are ours.
+fn list(path: &Path) -> Result<Vec<FileEntry>, DiskError> {
+    let mut found = Vec::new();
+    let entries = fs::read_dir(path).map_err(|error| failed(None, &error))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| failed(None, &error))?;
+        if let Some(file) = entry.file_name().to_str().and_then(FileName::parse) {
+            let len = entry.metadata().map_err(|error| failed(Some(file), &error))?.len();
+            found.push(FileEntry { file, len });
+        }
+    }
+    found.sort_by_key(|entry| entry.file);
+    Ok(found)
+}
+
+/// Reads until `into` is full or the file ends.
+fn read_at(from: &File, file: FileName, position: u64, into: &mut [u8]) -> Result<usize, DiskError> {
+    let mut got = 0;
+    while got < into.len() {
+        match from.read_at(&mut into[got..], position + got as u64) {
+            Ok(0) => break,
+            Ok(more) => got += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(Some(file), &error)),
+        }
+    }
+    Ok(got)
 }
 
 /// Writes all slices, one behind the other, from `position` on.
@@ -197,31 +230,11 @@ fn write_all_at(file: &File, mut position: u64, data: &[Bytes]) -> io::Result<()
 
 impl Disk for Files {
     fn list(&self) -> Result<Vec<FileEntry>, DiskError> {
-        let mut found = Vec::new();
-        let entries = fs::read_dir(&self.path).map_err(|error| failed(None, &error))?;
-        for entry in entries {
-            let entry = entry.map_err(|error| failed(None, &error))?;
-            if let Some(file) = entry.file_name().to_str().and_then(FileName::parse) {
-                let len = entry.metadata().map_err(|error| failed(Some(file), &error))?.len();
-                found.push(FileEntry { file, len });
-            }
-        }
-        found.sort_by_key(|entry| entry.file);
-        Ok(found)
+        list(&self.path)
     }
 
     fn read_at(&self, file: FileName, position: u64, into: &mut [u8]) -> Result<usize, DiskError> {
-        let handle = self.handle(file)?;
-        let mut got = 0;
-        while got < into.len() {
-            match handle.read_at(&mut into[got..], position + got as u64) {
-                Ok(0) => break,
-                Ok(more) => got += more,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed(Some(file), &error)),
-            }
-        }
-        Ok(got)
+        read_at(&*self.handle(file)?, file, position, into)
     }
 
     fn len(&self, file: FileName) -> Result<u64, DiskError> {

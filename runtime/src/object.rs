@@ -94,6 +94,15 @@ impl Objects {
             .map_err(|error| format!("cannot use the object store ({place}): {error}"))
     }
 
+    /// Makes a client for someone who only reads. A directory is left as it is.
+    ///
+    /// # Errors
+    /// As [`Objects::open`].
+    pub fn open_to_read(place: &StorePlace, deadlines: Deadlines) -> Result<Objects, String> {
+        Objects::around(deadlines, || place.reader(&deadlines))
+            .map_err(|error| format!("cannot read the object store ({place}): {error}"))
+    }
+
     fn around(
         deadlines: Deadlines,
         client: impl FnOnce() -> Result<Client, String>,
@@ -145,7 +154,7 @@ impl Objects {
     fn folder(&self, kind: ObjectKind) -> Option<PathBuf> {
         match &self.client.kind {
             ClientKind::Directory(root) => Some(root.join(kind.folder())),
-            ClientKind::Remote | ClientKind::Memory => None,
+            ClientKind::Remote | ClientKind::Copy | ClientKind::Memory => None,
         }
     }
 
@@ -286,7 +295,7 @@ impl ObjectStore for Objects {
         let (store, path) = (self.client.store.clone(), self.path(key));
         // Over HTTP the answer itself says so, for the price of one request.
         let look_first = match self.client.kind {
-            ClientKind::Directory(_) | ClientKind::Memory => true,
+            ClientKind::Directory(_) | ClientKind::Copy | ClientKind::Memory => true,
             ClientKind::Remote => false,
         };
         let read = self.call(Some(key), self.deadlines.call, async move {

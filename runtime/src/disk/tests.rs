@@ -79,7 +79,7 @@ fn a_renamed_file_keeps_its_bytes_and_replaces_the_other() {
 fn a_directory_is_opened_by_one_at_a_time() {
     let (temporary, files) = opened();
     let error = Files::open(&temporary.path().join("a/b")).expect_err("locked");
-    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    assert!(error.to_string().contains(&format!("process id {}", std::process::id())), "{error}");
     drop(files);
     Files::open(&temporary.path().join("a/b")).expect("free again");
 }

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use evenkeel_core::port::ObjectKind;
 use object_store::{
     ClientOptions, RetryConfig,
     aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut},
@@ -92,6 +93,8 @@ pub(super) enum ClientKind {
     Remote,
     /// Files below this directory.
     Directory(PathBuf),
+    /// Files that are only read.
+    Copy,
     Memory,
 }
 
@@ -195,6 +198,26 @@ impl StorePlace {
                 prefix: String::new(),
                 kind: ClientKind::Memory,
             }),
+        }
+    }
+}
+
+impl StorePlace {
+    /// Makes a client for someone who only reads: nothing is created, and folders of a directory may be missing, as a copy by objects
+    /// leaves out empty ones. Asks the store nothing.
+    pub(super) fn reader(&self, deadlines: &Deadlines) -> Result<Client, String> {
+        match self {
+            StorePlace::Directory { path, create: _ } => {
+                // A directory without any is most likely another one than was meant.
+                let folder = path.join(ObjectKind::Manifest.folder());
+                folder.metadata().map_err(|error| format!("{}: {}", folder.display(), words(&error)))?;
+                let store = LocalFileSystem::new_with_prefix(path).map_err(|error| words(&error))?;
+                Ok(Client { store: Arc::new(store), prefix: String::new(), kind: ClientKind::Copy })
+            }
+            StorePlace::S3 { .. }
+            | StorePlace::Google { .. }
+            | StorePlace::Azure { .. }
+            | StorePlace::Memory => self.client(deadlines),
         }
     }
 }
