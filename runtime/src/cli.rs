@@ -2,6 +2,8 @@
 //!
 //! One task, one request at a time. [`client`](self) finds the node to ask and asks again while a broker restarts; a file for
 //! each command builds requests and prints answers. Exit codes: 0 done, 1 a broker refused or failed, 2 wrong usage.
+//!
+//! [`offline`] is something else: it looks at files and objects, and asks no broker.
 
 mod batch;
 mod client;
@@ -13,6 +15,7 @@ mod failure;
 mod group;
 mod json;
 mod member;
+mod offline;
 mod offsets;
 mod output;
 mod place;
@@ -25,7 +28,12 @@ mod topic;
 use std::{io, process::ExitCode, time::Duration};
 
 use clap::Args;
-pub use {config::Config, group::Group, topic::Topic};
+pub use {
+    config::Config,
+    group::Group,
+    offline::{Inspect, Restore, Verify},
+    topic::Topic,
+};
 
 use self::{client::Client, failure::Failure, output::Output};
 use crate::settings::{HostPort, host_port};

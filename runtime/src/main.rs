@@ -40,6 +40,9 @@ fn main() -> ExitCode {
         Ok(Command::Topic(topic)) => client(cli::Command::Topic(*topic)),
         Ok(Command::Group(group)) => client(cli::Command::Group(*group)),
         Ok(Command::Config(config)) => client(cli::Command::Config(*config)),
+        Ok(Command::Inspect(inspect)) => inspect.run(),
+        Ok(Command::Verify(verify)) => verify.run(),
+        Ok(Command::Restore(restore)) => restore.run(),
         Err(answer) => {
             // Nobody reads it: the code still tells.
             let _ = answer.print();
@@ -48,7 +51,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// clap would exit with 2, which means that the broker refused to start where a broker is asked for.
+/// clap would exit with 2, which means that the broker refused to start where a broker is asked for, and damage where one looks for it.
 fn wrong_usage() -> u8 {
     let command = std::env::args_os().nth(1);
     let is_client =

@@ -11,7 +11,10 @@ use bytesize::ByteSize;
 use clap::{ArgAction, Parser, Subcommand};
 use evenkeel_core::{Config, config::StoreConfig, units::Lsn};
 
+pub use self::store::StoreFlags;
 use crate::{cli, object::StorePlace, server::Serving};
+
+mod store;
 
 /// A Kafka-compatible broker. An acknowledged write is on the disk.
 ///
@@ -25,6 +28,7 @@ use crate::{cli, object::StorePlace, server::Serving};
 Topics:   evenkeel topic create | list | describe | delete | add-partitions | delete-records | produce | consume
 Groups:   evenkeel group list | describe | delete | reset-offsets | delete-offsets
 Configs:  evenkeel config describe | set | unset
+Offline:  evenkeel inspect | verify | restore --dry-run
 
 Examples:
   evenkeel serve --data-dir /var/lib/evenkeel
@@ -49,6 +53,12 @@ pub enum Command {
     Group(Box<cli::Group>),
     /// Show and change configs.
     Config(Box<cli::Config>),
+    /// Show what files of a data directory and objects of an object store hold.
+    Inspect(Box<cli::Inspect>),
+    /// Check every checksum and every reference of a data directory and of an object store.
+    Verify(Box<cli::Verify>),
+    /// Tell what a start with an empty data directory would recover from the object store.
+    Restore(Box<cli::Restore>),
 }
 
 /// Settings of `evenkeel serve`.
@@ -143,26 +153,9 @@ pub struct Serve {
     #[arg(long, env = "EVENKEEL_OFFSETS_RETENTION", default_value = "7d", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub offsets_retention: Duration,
 
-    /// Object store: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, or file:///PATH for a directory that is
-    /// there. Credentials come from the environment, or from the machine; one prefix belongs to one cluster.
-    #[arg(long, env = "EVENKEEL_OBJECT_STORE", value_name = "URL", hide = true)]
-    pub object_store: Option<String>,
-
-    /// Bucket on S3, instead of --object-store.
-    #[arg(long, env = "EVENKEEL_S3_BUCKET", value_name = "NAME", hide = true)]
-    pub s3_bucket: Option<String>,
-
-    /// Server that speaks S3: https://HOST[:PORT], or http:// for one without TLS. Default: AWS_ENDPOINT_URL, or AWS.
-    #[arg(long, env = "EVENKEEL_S3_ENDPOINT", value_name = "URL", hide = true)]
-    pub s3_endpoint: Option<String>,
-
-    /// Region of the bucket. Default: AWS_REGION, or us-east-1.
-    #[arg(long, env = "EVENKEEL_S3_REGION", value_name = "REGION", hide = true)]
-    pub s3_region: Option<String>,
-
-    /// What every key in the bucket begins with.
-    #[arg(long, env = "EVENKEEL_S3_PREFIX", value_name = "PREFIX", hide = true)]
-    pub s3_prefix: Option<String>,
+    /// The object store.
+    #[command(flatten)]
+    pub object_store: StoreFlags,
 
     /// Bring what was written to the object store after so long, 1s to 24h. This much is lost with the disk at most.
     #[arg(long, env = "EVENKEEL_S3_FLUSH_INTERVAL", default_value = "60s", value_name = "TIME", value_parser = flush_interval, hide = true)]
@@ -304,31 +297,7 @@ impl Serve {
     /// # Errors
     /// A sentence that names the setting and what is wrong with it.
     pub fn store(&self) -> Result<Option<StorePlace>, String> {
-        let parts = [
-            ("--s3-endpoint", &self.s3_endpoint),
-            ("--s3-region", &self.s3_region),
-            ("--s3-prefix", &self.s3_prefix),
-        ];
-        match (&self.object_store, &self.s3_bucket) {
-            (Some(_), Some(_)) => {
-                Err(String::from("--object-store and --s3-bucket both name a store: one of them is enough"))
-            }
-            (None, Some(bucket)) => {
-                let prefix = self.s3_prefix.as_deref().unwrap_or("");
-                StorePlace::s3(bucket, prefix, self.s3_endpoint.as_deref(), self.s3_region.as_deref())
-                    .map(Some)
-                    .map_err(|error| format!("object store on S3: {error}"))
-            }
-            (url, None) => {
-                if let Some((flag, _)) = parts.iter().find(|(_, given)| given.is_some()) {
-                    return Err(format!(
-                        "{flag} is for the bucket that --s3-bucket names, and it names none"
-                    ));
-                }
-                let place = url.as_deref().map(StorePlace::parse).transpose();
-                place.map_err(|error| format!("--object-store: {error}"))
-            }
-        }
+        self.object_store.place()
     }
 
     /// The server's settings.

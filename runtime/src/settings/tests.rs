@@ -87,7 +87,15 @@ fn settings(arguments: &[&str]) -> Result<Serve, String> {
     let parsed = CommandLine::try_parse_from(all).map_err(|error| error.to_string())?;
     match parsed.command {
         Some(Command::Serve(serve)) => Ok(*serve),
-        Some(Command::Topic(_) | Command::Group(_) | Command::Config(_)) | None => panic!("serve was said"),
+        Some(
+            Command::Topic(_)
+            | Command::Group(_)
+            | Command::Config(_)
+            | Command::Inspect(_)
+            | Command::Verify(_)
+            | Command::Restore(_),
+        )
+        | None => panic!("serve was said"),
     }
 }
 
