@@ -1,7 +1,8 @@
-//! `evenkeel topic | group | config` as a user runs them: the real binary against the real broker.
+//! The subcommands as a user runs them: the real binary, against the real broker and on what it left.
 
 mod admin;
 mod groups;
+mod offline;
 mod topics;
 mod usage;
 

@@ -48,6 +48,33 @@ fn every_help_text_has_examples_that_name_the_command() {
 }
 
 #[test]
+fn the_offline_tools_say_what_they_need_and_end_with_1_without_it() {
+    for tool in ["inspect", "verify", "restore"] {
+        let help = without_broker(&format!("{tool} --help")).ok();
+        let (_, examples) = help.split_once("Examples:").expect("examples");
+        assert!(examples.contains(&format!("evenkeel {tool}")), "{tool}: {help}");
+        assert!(help.contains("--object-store") && help.contains("--s3-endpoint"), "{tool}: {help}");
+        assert!(help.contains("Exit codes: 0") && help.contains("JSON: "), "{tool}: {help}");
+    }
+    for (line, part) in [
+        ("verify", "--data-dir DIR, --object-store URL, or both"),
+        ("verify --data-dir /nowhere", "/nowhere: No such file or directory"),
+        ("verify --object-store file:///nowhere", "No such file or directory"),
+        ("verify --object-store nowhere", "a URL is needed"),
+        ("verify --frobnicate", "unexpected argument"),
+        ("inspect", "a path, or a store and a key, is needed"),
+        ("inspect /nowhere/log", "No such file or directory"),
+        ("inspect /proc/self/status", "begins like nothing that evenkeel writes"),
+        ("inspect data/0000000001-0000000002-0000000000000003", "an object needs a store"),
+        ("restore --object-store file:///tmp", "--dry-run"),
+        ("restore --dry-run", "--object-store URL"),
+    ] {
+        let error = without_broker(line).fails(1);
+        assert!(error.contains(part), "{line}: {error}");
+    }
+}
+
+#[test]
 fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
     for (line, part) in [
         ("topic", "Usage: "),
