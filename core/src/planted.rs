@@ -117,6 +117,12 @@ pub enum Planted {
     LogStartReadBeforeDurable,
     CheckpointWithoutLogStart,
     DeletedRecordsServed,
+    // Objects that nobody needs.
+    UnneededByLaterState,
+    CommitUnconfirmed,
+    GarbageForgotten,
+    LeftoversOfThisEpoch,
+    RemovedBeforeCommit,
     // Bugs that were.
     TrimmedRecordUnseen,
     LossReportedLast,

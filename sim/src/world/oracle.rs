@@ -145,6 +145,7 @@ impl World {
         self.lose_the_disk_perhaps(1000, true)?;
         let reading = probe.read_all()?;
         invariant::check_all(&self.ledger, &reading)?;
+        self.check_no_garbage(&mut probe.clone())?;
         self.check_new_writes(&mut probe)?;
         let before = probe.canonical();
         if !probe.stop() {
