@@ -98,7 +98,8 @@ impl World {
         }
     }
 
-    /// Once all is calm, what nothing refers to goes: all that earlier epochs left, and all manifests but the newest.
+    /// Once all is calm, what nothing refers to goes: all that earlier epochs left, and all manifests but the newest. By a process that
+    /// has just started: an object that lands very late is found by the next one.
     pub(super) fn check_no_garbage(&self, calm: &mut Probe) -> Verdict {
         if !self.shape.stored {
             return Ok(());
