@@ -352,6 +352,7 @@ impl Cuts {
             self.changed_since = Some(now);
         }
         self.go_on_contact(view, turn);
+        self.check_overdue(turn);
         if self.newest.is_some() {
             if self.cut.is_none() && self.is_due(now) {
                 self.begin(view, turn);
@@ -361,7 +362,6 @@ impl Cuts {
                 self.go_on_garbage(turn);
             }
         }
-        self.check_overdue(turn);
         self.arm(turn);
     }
 
@@ -378,9 +378,13 @@ impl Cuts {
     /// When the next cut is due; `None`: nothing has changed.
     fn due_at(&self) -> Option<Instant> {
         let since = self.changed_since?;
-        let large =
-            self.large || self.unstored_bytes / 8 >= self.config.object_bytes || self.stop_by.is_some();
-        let due = if large { since } else { since.after(self.config.flush_interval) };
+        let large = self.large || self.unstored_bytes / 8 >= self.config.object_bytes;
+        // Whoever refuses writes, or ends, does not wait for the interval.
+        let due = if large || self.overdue || self.stop_by.is_some() {
+            since
+        } else {
+            since.after(self.config.flush_interval)
+        };
         let paused = self.last_begun.filter(|_| self.stop_by.is_none()).map(|begun| begun.after(CUT_PAUSE));
         Some(due.max(paused.unwrap_or_default()).max(self.hold_until.unwrap_or_default()))
     }

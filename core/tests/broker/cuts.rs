@@ -6,7 +6,7 @@ use evenkeel_core::{
     Broker, Config, Effect, Event,
     config::StoreConfig,
     log::Refusal,
-    port::{Fault, FileName, FoundOffset, perform},
+    port::{Fault, FileName, FoundOffset, Now, perform},
     store::{self, Manifest, ObjectKey},
     units::{Instant, Lsn, Offset, SegmentSequence},
 };
@@ -174,6 +174,36 @@ fn an_empty_disk_and_a_store_without_an_answer_is_no_start() {
     rig.store.set_down(false);
     let rig = lose_disk(rig);
     assert!(rig.broker.state().is_some_and(|state| state.topic_named("t").is_some()));
+}
+
+/// A server that takes requests and does not answer holds up nobody for longer than one that refuses them.
+#[test]
+fn an_empty_disk_and_a_store_that_keeps_silent_is_refused_when_the_time_to_start_is_over() {
+    let disk = Memory::default();
+    let mut effects = Vec::new();
+    let mut broker = Broker::boot(stored(), 1, &mut effects);
+    let mut now = Now::default();
+    let mut asked = 0;
+    loop {
+        let mut events = Vec::new();
+        for effect in std::mem::take(&mut effects) {
+            match effect {
+                Effect::Disk(op, request) => events.push(Event::Disk(op, perform(&disk, &request))),
+                Effect::Object(..) => asked += 1,
+                Effect::Halt(fault) => {
+                    assert!(matches!(fault, Fault::Refused(Refusal::Store(_))), "{fault:?}");
+                    assert_eq!((now.mono, asked), (Instant::default().after(Duration::from_secs(10)), 1));
+                    assert!(disk.names().is_empty(), "nothing was begun");
+                    return;
+                }
+                other => assert!(matches!(other, Effect::Notice(_)), "{other:?}"),
+            }
+        }
+        let due = broker.turn(now, &mut events, &mut effects);
+        if effects.is_empty() {
+            now.mono = due.expect("it does not wait for ever");
+        }
+    }
 }
 
 #[test]

@@ -1,3 +1,9 @@
+#[path = "../../../tests/src/face.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the tests of the whole binary have it from a library, and use more of it"
+)]
 mod face;
 mod suite;
 
