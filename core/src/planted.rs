@@ -61,7 +61,6 @@ pub enum Planted {
     UnsureCommitCounted,
     OwnCommitTakenForAnothers,
     ArchiveOneLate,
-    RestoredEpochNotRaised,
     // Produce.
     DuplicateAnsweredEarly,
     DuplicateWrongOffset,

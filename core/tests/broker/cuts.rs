@@ -188,7 +188,7 @@ fn an_empty_disk_and_a_store_that_keeps_silent_is_refused_when_the_time_to_start
         let mut events = Vec::new();
         for effect in std::mem::take(&mut effects) {
             match effect {
-                Effect::Disk(op, request) => events.push(Event::Disk(op, perform(&disk, &request))),
+                Effect::Disk(op, request) => events.push(Event::Disk(op, perform(&disk, &request.steps))),
                 Effect::Object(..) => asked += 1,
                 Effect::Halt(fault) => {
                     assert!(matches!(fault, Fault::Refused(Refusal::Store(_))), "{fault:?}");

@@ -1,3 +1,5 @@
+// A server of its own: it does not live in a simulated time.
+#[allow(clippy::disallowed_methods)]
 #[path = "../../../tests/src/face.rs"]
 #[allow(
     dead_code,

@@ -1058,14 +1058,6 @@ pub const CATALOGUE: &[PlantedBug] = &[
         1000,
     ),
     bug(
-        Mutant::Core(Planted::RestoredEpochNotRaised),
-        "restored-epoch-not-raised",
-        "a restored broker leads in an epoch that was led in before",
-        "disk lost",
-        &["false-refusal", "epoch-not-raised", "not-fenced"],
-        2000,
-    ),
-    bug(
         Mutant::Core(Planted::UnneededByLaterState),
         "unneeded-by-later-state",
         "objects of a topic that was deleted behind a cut are dropped in it",
