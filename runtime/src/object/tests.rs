@@ -1,10 +1,9 @@
-// A server of its own: it does not live in a simulated time.
-#[allow(clippy::disallowed_methods)]
 #[path = "../../../tests/src/face.rs"]
 #[allow(
+    clippy::disallowed_methods,
     dead_code,
     unreachable_pub,
-    reason = "the tests of the whole binary have it from a library, and use more of it"
+    reason = "the tests of the whole binary have it from a library, and use more of it; it lives in no simulated time"
 )]
 mod face;
 mod suite;
