@@ -133,6 +133,10 @@ pub struct Shape {
     pub garbage_micros: u64,
     /// Manifests that are kept.
     pub manifests_kept: u64,
+    /// How long a start, and a stop, wait for the store, in microseconds.
+    pub start_wait_micros: u64,
+    /// See [`Shape::start_wait_micros`].
+    pub stop_wait_micros: u64,
     /// Typical time of a request to it, in microseconds.
     pub store_micros: u64,
     /// Thousandths of its requests that are lost, done unheard, or done late.
@@ -162,8 +166,8 @@ impl Shape {
     pub fn configure_store(&mut self) {
         self.config.store = self.stored.then(|| StoreConfig {
             flush_interval: Duration::from_micros(self.flush_micros),
-            start_wait: Duration::from_secs(30),
-            stop_wait: Duration::from_secs(10),
+            start_wait: Duration::from_micros(self.start_wait_micros),
+            stop_wait: Duration::from_micros(self.stop_wait_micros),
             object_bytes: self.object_bytes,
             manifest_tail_bytes: usize::try_from(self.index_bytes).unwrap_or(usize::MAX),
             garbage_delay: Duration::from_micros(self.garbage_micros),
@@ -246,6 +250,8 @@ impl Shape {
             age_limited: bucket.chance(200),
             garbage_micros: rubbish.magnitude(1_000, 2_000_000),
             manifests_kept: rubbish.between(1, 4),
+            start_wait_micros: rubbish.magnitude(10_000, 30_000_000),
+            stop_wait_micros: rubbish.magnitude(10_000, 10_000_000),
             store_faults: if faults(&mut bucket, 600) { bucket.magnitude(5, 300) } else { 0 },
             store_outages: faults(&mut bucket, 300),
             config,
@@ -312,7 +318,7 @@ enum Slot<'a> {
 type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
 
 /// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
-const KNOBS: [Knob; 51] = [
+const KNOBS: [Knob; 53] = [
     ("operations", |shape| Slot::Long(&mut shape.operations)),
     ("crashes", |shape| Slot::Long(&mut shape.crashes)),
     ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
@@ -353,6 +359,8 @@ const KNOBS: [Knob; 51] = [
     ("age_limited", |shape| Slot::Flag(&mut shape.age_limited)),
     ("garbage_micros", |shape| Slot::Long(&mut shape.garbage_micros)),
     ("manifests_kept", |shape| Slot::Long(&mut shape.manifests_kept)),
+    ("start_wait_micros", |shape| Slot::Long(&mut shape.start_wait_micros)),
+    ("stop_wait_micros", |shape| Slot::Long(&mut shape.stop_wait_micros)),
     ("store_micros", |shape| Slot::Long(&mut shape.store_micros)),
     ("lasting_topics", |shape| Slot::Long(&mut shape.lasting_topics)),
     ("passing_topics", |shape| Slot::Long(&mut shape.passing_topics)),
