@@ -2,6 +2,7 @@
 #[allow(
     dead_code,
     unreachable_pub,
+    clippy::disallowed_methods,
     reason = "the tests of the whole binary have it from a library, and use more of it"
 )]
 mod face;

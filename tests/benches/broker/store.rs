@@ -105,7 +105,7 @@ fn fed_and_read_back(temporary: &Path) {
     let cuts = stored(&with.printed_now());
     let slowest = cuts.iter().max_by_key(|cut| cut.took).expect("there are cuts");
     println!("| {} cuts, the slowest: {} | {:?} | | |", cuts.len(), mib(slowest.bytes), slowest.took);
-    let peaks = [&with, &without].map(|broker| peak_kib(broker));
+    let peaks = [&with, &without].map(peak_kib);
     row(
         "peak of resident memory meanwhile",
         &mib(peaks[0] << 10),
