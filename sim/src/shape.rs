@@ -129,6 +129,10 @@ pub struct Shape {
     pub index_bytes: u64,
     /// Whether writes are refused while what is not stored is old.
     pub age_limited: bool,
+    /// Time that an object stays which nothing refers to, in microseconds.
+    pub garbage_micros: u64,
+    /// Manifests that are kept.
+    pub manifests_kept: u64,
     /// Typical time of a request to it, in microseconds.
     pub store_micros: u64,
     /// Thousandths of its requests that are lost, done unheard, or done late.
@@ -162,6 +166,8 @@ impl Shape {
             stop_wait: Duration::from_secs(10),
             object_bytes: self.object_bytes,
             manifest_tail_bytes: usize::try_from(self.index_bytes).unwrap_or(usize::MAX),
+            garbage_delay: Duration::from_micros(self.garbage_micros),
+            manifests_kept: self.manifests_kept,
             unflushed_age_max: self.age_limited.then(|| Duration::from_micros(self.flush_micros * 4)),
         });
     }
@@ -191,6 +197,7 @@ impl Shape {
         let mut weather = Dice::of(seed, "weather");
         let mut bucket = Dice::of(seed, "store");
         let stored = bucket.chance(400);
+        let mut rubbish = Dice::of(seed, "garbage");
         let mut keeping = Dice::of(seed, "stewards");
         let grouped = gathering.chance(500);
         let some = |dice: &mut Dice, low: u64, high: u64| if grouped { dice.between(low, high) } else { 0 };
@@ -237,6 +244,8 @@ impl Shape {
             object_bytes: bucket.magnitude(1_000, 1 << 20),
             index_bytes: bucket.magnitude(100, 10_000),
             age_limited: bucket.chance(200),
+            garbage_micros: rubbish.magnitude(1_000, 2_000_000),
+            manifests_kept: rubbish.between(1, 4),
             store_faults: if faults(&mut bucket, 600) { bucket.magnitude(5, 300) } else { 0 },
             store_outages: faults(&mut bucket, 300),
             config,
@@ -303,7 +312,7 @@ enum Slot<'a> {
 type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
 
 /// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
-const KNOBS: [Knob; 49] = [
+const KNOBS: [Knob; 51] = [
     ("operations", |shape| Slot::Long(&mut shape.operations)),
     ("crashes", |shape| Slot::Long(&mut shape.crashes)),
     ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
@@ -342,6 +351,8 @@ const KNOBS: [Knob; 49] = [
     ("object_bytes", |shape| Slot::Long(&mut shape.object_bytes)),
     ("index_bytes", |shape| Slot::Long(&mut shape.index_bytes)),
     ("age_limited", |shape| Slot::Flag(&mut shape.age_limited)),
+    ("garbage_micros", |shape| Slot::Long(&mut shape.garbage_micros)),
+    ("manifests_kept", |shape| Slot::Long(&mut shape.manifests_kept)),
     ("store_micros", |shape| Slot::Long(&mut shape.store_micros)),
     ("lasting_topics", |shape| Slot::Long(&mut shape.lasting_topics)),
     ("passing_topics", |shape| Slot::Long(&mut shape.passing_topics)),
