@@ -47,20 +47,42 @@ pub struct Load {
 }
 
 impl Load {
-    /// Begins, with one thread for each partition. `name` goes into each value.
+    /// Begins, with one thread for each partition, as fast as they can. `name` goes into each value.
     ///
     /// # Panics
     /// The broker cannot be connected to.
     #[must_use]
     pub fn begin(address: SocketAddr, topic: &str, partitions: i32, name: &str, seed: u64) -> Load {
+        Load::paced(address, topic, partitions, name, seed, Duration::ZERO)
+    }
+
+    /// The same with a pause after each request.
+    ///
+    /// # Panics
+    /// The broker cannot be connected to.
+    #[must_use]
+    pub fn paced(
+        address: SocketAddr,
+        topic: &str,
+        partitions: i32,
+        name: &str,
+        seed: u64,
+        pause: Duration,
+    ) -> Load {
         let over = Arc::new(AtomicBool::new(false));
         let lanes: Vec<Arc<Mutex<Lane>>> = (0..partitions).map(|_| Arc::default()).collect();
         let thread = |(partition, lane): (i32, &Arc<Mutex<Lane>>)| {
-            let (over, lane, topic) = (Arc::clone(&over), Arc::clone(lane), topic.to_string());
-            let name = format!("{name}/{partition}");
-            let random = SmallRng::seed_from_u64(seed ^ u64::from(partition.cast_unsigned()));
-            let client = Raw::connect(address).expect("the broker serves");
-            std::thread::spawn(move || write(client, &topic, partition, &name, random, &lane, &over))
+            let writer = Writer {
+                client: Raw::connect(address).expect("the broker serves"),
+                topic: topic.to_string(),
+                partition,
+                name: name.to_string(),
+                random: SmallRng::seed_from_u64(seed ^ u64::from(partition.cast_unsigned())),
+                pause,
+                lane: Arc::clone(lane),
+                over: Arc::clone(&over),
+            };
+            std::thread::spawn(move || writer.run())
         };
         let threads = (0..).zip(&lanes).map(thread).collect();
         Load { lanes, over, threads }
@@ -96,41 +118,49 @@ fn look(lane: &Mutex<Lane>) -> MutexGuard<'_, Lane> {
     lane.lock().expect("a load does not panic")
 }
 
-fn write(
-    mut client: Raw,
-    topic: &str,
+struct Writer {
+    client: Raw,
+    topic: String,
     partition: i32,
-    name: &str,
-    mut random: SmallRng,
-    lane: &Mutex<Lane>,
-    over: &AtomicBool,
-) {
-    client.patience(PATIENCE).expect("a socket option");
-    let (mut sequence, mut answer) = (0u64, Vec::new());
-    while !over.load(Ordering::Acquire) {
-        let count = random.random_range(1..6);
-        let values: Vec<Vec<u8>> = (sequence..sequence + count)
-            .map(|sequence| {
-                let mut value = format!("{name}/{sequence}/").into_bytes();
-                value.extend((0..random.random_range(0..2000)).map(|_| random.random::<u8>()));
-                value
-            })
-            .collect();
-        sequence += count;
-        let request = raw::produce(topic, partition, raw::batch_of(values.iter().map(|value| &value[..])));
-        if client.send(&request).and_then(|()| client.receive(&mut answer)).is_err() {
-            look(lane).in_flight = values;
-            return;
+    name: String,
+    random: SmallRng,
+    pause: Duration,
+    lane: Arc<Mutex<Lane>>,
+    over: Arc<AtomicBool>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        self.client.patience(PATIENCE).expect("a socket option");
+        let (mut sequence, mut answer) = (0u64, Vec::new());
+        while !self.over.load(Ordering::Acquire) {
+            let upto = sequence + self.random.random_range(1..6);
+            let values: Vec<Vec<u8>> = (sequence..upto).map(|sequence| self.value(sequence)).collect();
+            sequence = upto;
+            let batch = raw::batch_of(values.iter().map(|value| &value[..]));
+            let request = raw::produce(&self.topic, self.partition, batch);
+            if self.client.send(&request).and_then(|()| self.client.receive(&mut answer)).is_err() {
+                look(&self.lane).in_flight = values;
+                return;
+            }
+            let at = Instant::now();
+            if raw::produce_error(&answer) != 0 {
+                look(&self.lane).refused += 1;
+                // As clients do it.
+                std::thread::sleep(Duration::from_millis(10));
+                continue;
+            }
+            let offsets = raw::produced_offset(&answer)..;
+            let acked = offsets.zip(values).map(|(offset, value)| Acked { offset, value, at });
+            look(&self.lane).acked.extend(acked);
+            std::thread::sleep(self.pause);
         }
-        let at = Instant::now();
-        if raw::produce_error(&answer) != 0 {
-            look(lane).refused += 1;
-            // As clients do it.
-            std::thread::sleep(Duration::from_millis(10));
-            continue;
-        }
-        let offsets = raw::produced_offset(&answer)..;
-        let acked = offsets.zip(values).map(|(offset, value)| Acked { offset, value, at });
-        look(lane).acked.extend(acked);
+    }
+
+    fn value(&mut self, sequence: u64) -> Vec<u8> {
+        let mut value = format!("{}/{}/{sequence}/", self.name, self.partition).into_bytes();
+        let more = self.random.random_range(0..2000);
+        value.extend((0..more).map(|_| self.random.random::<u8>()));
+        value
     }
 }

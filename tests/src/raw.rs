@@ -192,6 +192,19 @@ impl Raw {
     }
 }
 
+/// Writes one record on a connection of its own. Returns its offset.
+///
+/// # Panics
+/// The broker does not take it.
+pub fn write(address: SocketAddr, topic: &str, partition: i32, value: &[u8]) -> i64 {
+    let mut client = Raw::connect(address).expect("the broker serves");
+    let mut answer = Vec::new();
+    let request = produce(topic, partition, batch_of([value]));
+    client.send(&request).and_then(|()| client.receive(&mut answer)).expect("the broker answers");
+    assert_eq!(produce_error(&answer), 0, "{:?}", produce_refusal(&answer));
+    produced_offset(&answer)
+}
+
 /// Error code of a produce answer (version 9) with one topic and one partition.
 ///
 /// # Panics

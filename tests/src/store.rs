@@ -2,12 +2,16 @@
 //!
 //! `EVENKEEL_TEST_S3_ENDPOINT` (`http://HOST:PORT`) and `EVENKEEL_TEST_S3_BUCKET` name another server; `tests/stores/run` sets them.
 
-use std::{path::Path, process::ExitStatus, time::Duration};
+use std::{
+    path::Path,
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
 
 use crate::{
     Broker, Start,
     face::{Face, Made, Weather},
-    free_address,
+    free_address, raw, wait_for,
 };
 
 /// A place in a bucket for one cluster, and the server that has it.
@@ -107,6 +111,43 @@ impl Store {
     pub fn manifest(&self, number: u64) -> Option<Made> {
         let name = format!("/{number:020}");
         self.made("manifest").into_iter().find(|made| made.key.ends_with(&name))
+    }
+
+    /// The newest cut that the broker tells of, and a time before which it has not begun: whatever was acknowledged earlier is in it.
+    /// (The manifest was there before the broker counted the time that the cut took, and that is told in whole milliseconds.)
+    ///
+    /// # Panics
+    /// Its manifest is not in the store.
+    #[must_use]
+    pub fn newest_cut(&self, broker: &Broker) -> Option<(Stored, Instant)> {
+        let cut = stored(&broker.printed_now()).pop()?;
+        let manifest = self.manifest(cut.manifest).expect("a manifest that is told of is in the store");
+        Some((cut, manifest.at - cut.took - Duration::from_millis(1)))
+    }
+
+    /// Waits for a cut that has begun after that. Something must go on that makes cuts.
+    ///
+    /// # Panics
+    /// It takes too long.
+    pub fn wait_for_cut_after(&self, broker: &Broker, after: Instant) -> Stored {
+        wait_for("a cut", || self.newest_cut(broker).filter(|(_, began)| *began >= after).map(|(cut, _)| cut))
+    }
+
+    /// Writes records into the first partition until there is a cut that has begun since: all that was written before is in it.
+    ///
+    /// # Panics
+    /// It takes too long, or the broker refuses a record.
+    pub fn write_until_cut(&self, broker: &Broker, topic: &str, value: &[u8]) -> Stored {
+        let begun = Instant::now();
+        let mut written = None;
+        wait_for("a cut", || {
+            // Most often one will do; it is not if the cut that has it began in the same millisecond.
+            if written.is_none_or(|at: Instant| at.elapsed() > Duration::from_secs(2)) {
+                raw::write(broker.address(), topic, 0, value);
+                written = Some(Instant::now());
+            }
+            self.newest_cut(broker).filter(|(_, began)| *began >= begun).map(|(cut, _)| cut)
+        })
     }
 
     /// The server does this to every request while `during` runs, and is well again afterwards.

@@ -12,7 +12,7 @@ use std::{
 
 use evenkeel_tests::{
     Broker, Start, face::Weather, free_address, kafka, kafka::Collector, load::Lane, load::Load, log_files,
-    raw, raw::Raw, seed, store::Store, store::Stored, store::stored, wait_for,
+    raw, raw::Raw, seed, store::Store, store::stored, wait_for,
 };
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use rdkafka::{
@@ -50,30 +50,12 @@ fn read(broker: &Broker, topic: &str, partitions: i32) -> Vec<Vec<(i64, Vec<u8>)
 
 /// Writes one record. Returns its offset.
 fn write(broker: &Broker, topic: &str, partition: i32, value: &[u8]) -> i64 {
-    let mut client = Raw::connect(broker.address()).expect("it serves");
-    let mut answer = Vec::new();
-    let request = raw::produce(topic, partition, raw::batch_of([value]));
-    client.send(&request).and_then(|()| client.receive(&mut answer)).expect("it answers");
-    assert_eq!(raw::produce_error(&answer), 0);
-    raw::produced_offset(&answer)
+    raw::write(broker.address(), topic, partition, value)
 }
 
 /// Loses the disk.
 fn wipe(directory: &Path) {
     fs::remove_dir_all(directory).expect("it can be removed");
-}
-
-/// When the newest cut that the broker tells of began: whatever was acknowledged before is in it. Its manifest was there before the
-/// broker counted the time, and the time is told in whole milliseconds.
-fn newest_cut(store: &Store, broker: &Broker) -> Option<(Stored, Instant)> {
-    let cut = stored(&broker.printed_now()).pop()?;
-    let manifest = store.manifest(cut.manifest).expect("a manifest that is told of is in the store");
-    Some((cut, manifest.at - cut.took - Duration::from_millis(1)))
-}
-
-/// Waits for a cut that has begun after that.
-fn wait_for_cut_after(store: &Store, broker: &Broker, after: Instant) -> Stored {
-    wait_for("a cut", || newest_cut(store, broker).filter(|(_, began)| *began >= after).map(|(cut, _)| cut))
 }
 
 /// What is there is a prefix of what was acknowledged, and behind it perhaps what was on its way; nothing acknowledged before `sure`
@@ -112,7 +94,9 @@ fn what_was_written_is_stored_after_the_interval_and_then_nothing_is_asked() {
     kafka::create_topic(&broker.bootstrap(), "t", 1);
     write(&broker, "t", 0, b"one");
     let acked = Instant::now();
-    let cut = wait_for_cut_after(&store, &broker, acked);
+    let cut = wait_for("a cut with the record", || {
+        stored(&broker.printed_now()).into_iter().find(|cut| cut.bytes > 0)
+    });
     let data = store.made("data");
     assert!(!data.is_empty() && cut.objects <= 1, "{cut:?}, {data:?}");
     assert_eq!(data.len(), stored(&broker.printed_now()).iter().map(|cut| cut.objects).sum::<u64>() as usize);
@@ -236,12 +220,12 @@ fn after_a_kill_and_the_loss_of_the_disk_a_prefix_up_to_the_newest_cut_is_there(
     let mut epoch = -1;
     for life in 0..3 {
         let load = Load::begin(broker.address(), "t", PARTITIONS, &life.to_string(), random.random());
-        wait_for_cut_after(&store, &broker, Instant::now() + INTERVAL);
+        store.wait_for_cut_after(&broker, Instant::now() + INTERVAL);
         std::thread::sleep(Duration::from_millis(random.random_range(0..1000)));
         broker.kill();
         let killed = Instant::now();
         let lanes = load.end();
-        let (cut, sure) = newest_cut(&store, &broker).expect("one was waited for");
+        let (cut, sure) = store.newest_cut(&broker).expect("one was waited for");
         // The promise: what is older than the interval, and the time that cuts take, one before and its own.
         let slowest = stored(&broker.printed_now()).iter().map(|cut| cut.took).max().expect("there are cuts");
         let promised = INTERVAL + 2 * slowest + Duration::from_millis(500);
@@ -317,14 +301,16 @@ fn a_store_that_is_away_for_a_while_holds_up_nobody_and_then_gets_everything() {
     let store = Store::new();
     let mut broker = store.start(&directory, &OFTEN);
     kafka::create_topic(&broker.bootstrap(), "t", PARTITIONS);
-    let load = Load::begin(broker.address(), "t", PARTITIONS, "load", seed());
+    // Through minutes of it, and all of that is read in the end.
+    let pause = Duration::from_millis(20);
+    let load = Load::paced(broker.address(), "t", PARTITIONS, "load", seed(), pause);
     for weather in [
         Weather::Frozen,
         Weather::Away,
         Weather::Answers(500, SERVER_ERROR),
         Weather::Answers(503, SLOW_DOWN),
     ] {
-        wait_for_cut_after(&store, &broker, Instant::now());
+        store.wait_for_cut_after(&broker, Instant::now());
         let before = load.acked();
         let made = store.during(weather, || {
             std::thread::sleep(outage());
@@ -333,7 +319,7 @@ fn a_store_that_is_away_for_a_while_holds_up_nobody_and_then_gets_everything() {
         let back = Instant::now();
         let acked = load.acked() - before;
         assert!(acked > 10, "{weather:?}: {acked} were acknowledged in {:?}", outage());
-        let cut = wait_for_cut_after(&store, &broker, back);
+        let cut = store.wait_for_cut_after(&broker, back);
         eprintln!(
             "{weather:?}: {acked} acknowledged, {made} objects by then, stored {:?} later",
             back.elapsed()
@@ -342,7 +328,7 @@ fn a_store_that_is_away_for_a_while_holds_up_nobody_and_then_gets_everything() {
     }
     broker.kill();
     let lanes = load.end();
-    let (_, sure) = newest_cut(&store, &broker).expect("there were cuts");
+    let (_, sure) = store.newest_cut(&broker).expect("there were cuts");
     wipe(&directory);
     broker.start_again();
     check_prefix(&lanes, &read(&broker, "t", PARTITIONS), sure);
@@ -356,7 +342,7 @@ fn with_a_bound_on_what_is_not_stored_writes_are_refused_and_come_back() {
     let mut broker = store.start(&temporary.path().join("data"), &[&OFTEN[..], &bound].concat());
     kafka::create_topic(&broker.bootstrap(), "t", PARTITIONS);
     let load = Load::begin(broker.address(), "t", PARTITIONS, "load", seed());
-    wait_for_cut_after(&store, &broker, Instant::now());
+    store.wait_for_cut_after(&broker, Instant::now());
     assert_eq!(load.refused(), 0, "the store keeps up");
     let at_refusal = store.during(Weather::Away, || {
         wait_for("a refusal", || (load.refused() > 0).then_some(()));
@@ -407,8 +393,8 @@ fn a_stop_that_cannot_store_everything_says_so_and_the_next_one_does() {
     let directory = temporary.path().join("data");
     let store = Store::new();
     for weather in [Weather::Answers(500, SERVER_ERROR), Weather::Answers(503, SLOW_DOWN), Weather::Away] {
-        let wait = ["--object-store-stop-wait", "1s"];
-        let mut broker = store.start(&directory, &[&RARELY[..], &wait].concat());
+        let short = ["--object-store-stop-wait", "1s"];
+        let mut broker = store.start(&directory, &[&RARELY[..], &short].concat());
         if store.made("data").is_empty() {
             kafka::create_topic(&broker.bootstrap(), "t", 1);
         }
@@ -419,7 +405,7 @@ fn a_stop_that_cannot_store_everything_says_so_and_the_next_one_does() {
         assert_eq!(status.code(), Some(4), "{printed}");
         assert!(printed.contains("stopped, but the object store did not take everything: "), "{printed}");
         assert!(printed.contains("bytes of records in 1 partitions"), "{printed}");
-        broker.start_again();
+        broker = store.start(&directory, &RARELY);
         assert_eq!(broker.stop().code(), Some(0), "{}", broker.printed_now());
         wipe(&directory);
         broker.start_again();
@@ -481,7 +467,7 @@ fn a_second_broker_takes_over_and_the_first_ends() {
     let mut first = store.start(&directories[0], &OFTEN);
     kafka::create_topic(&first.bootstrap(), "t", PARTITIONS);
     let load = Load::begin(first.address(), "t", PARTITIONS, "load", seed());
-    wait_for_cut_after(&store, &first, Instant::now() + INTERVAL);
+    store.wait_for_cut_after(&first, Instant::now() + INTERVAL);
     // It may find that the first has made a cut between its look at the store and its own manifest. Then it is the one that ends.
     let mut second = wait_for("a take-over", || match store.try_start(&directories[1], &OFTEN) {
         Start::Serving(broker) => Some(broker),
@@ -498,20 +484,19 @@ fn a_second_broker_takes_over_and_the_first_ends() {
     assert_eq!(status.code(), Some(5), "{printed}");
     assert!(printed.contains("another process has taken over this cluster's object store"), "{printed}");
     eprintln!("the first ended {:?} after the second served", took_over.elapsed());
-    let (_, sure) = newest_cut(&store, &first).expect("it had cuts");
+    let (_, sure) = store.newest_cut(&first).expect("it had cuts");
     check_prefix(&lanes, &read(&second, "t", PARTITIONS), sure);
 
     // What was committed since is the second's: each manifest is one that it tells of, its claim is the first of them.
     let last_of_first = stored(&printed).pop().expect("it had cuts").manifest;
-    let cut = wait_for_cut_after(&store, &second, Instant::now());
+    let cut = store.write_until_cut(&second, "t", b"of the second");
     let of_second: Vec<u64> = stored(&second.printed_now()).iter().map(|cut| cut.manifest).collect();
     assert_eq!(of_second, (last_of_first + 2..=cut.manifest).collect::<Vec<u64>>());
 
     let (status, log) = store.refused(&directories[0], &OFTEN);
     assert_eq!(status.code(), Some(5), "{log}");
     assert!(log.contains("from another data directory: that one stands for the cluster now"), "{log}");
-    write(&second, "t", 0, b"still there");
-    wait_for_cut_after(&store, &second, Instant::now() - INTERVAL);
+    store.write_until_cut(&second, "t", b"still there");
     assert_eq!(second.stop().code(), Some(0), "{}", second.printed());
 }
 
@@ -527,11 +512,11 @@ fn a_consumer_from_the_start_gets_out_of_the_store_what_the_log_has_no_more() {
     let first = log_files::segments(&directory);
     let load = Load::begin(broker.address(), "t", PARTITIONS, "load", seed());
     wait_for("enough load", || (load.acked() > 6000).then_some(()));
-    wait_for_cut_after(&store, &broker, Instant::now());
+    store.wait_for_cut_after(&broker, Instant::now());
     let begun = Instant::now();
     // The log is trimmed behind a cut once two checkpoints are behind it, and those come with segments.
     wait_for("the first segments to go", || first.iter().all(|segment| !segment.exists()).then_some(()));
-    wait_for_cut_after(&store, &broker, begun);
+    store.wait_for_cut_after(&broker, begun);
     let lanes = load.end();
     let sent: usize = lanes.iter().flat_map(|lane| &lane.acked).map(|acked| acked.value.len()).sum();
     let local: u64 = log_files::segments(&directory)

@@ -3,7 +3,8 @@
     clippy::disallowed_methods,
     dead_code,
     unreachable_pub,
-    reason = "the tests of the whole binary have it from a library, and use more of it; it lives in no simulated time"
+    clippy::disallowed_methods,
+    reason = "the tests of the whole binary have it from a library and use more of it, and it lives in no simulated time"
 )]
 mod face;
 mod suite;

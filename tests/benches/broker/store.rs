@@ -60,19 +60,6 @@ fn peak_kib(broker: &Broker) -> u64 {
     peak.and_then(|kib| kib.trim().parse().ok()).expect("a process has memory")
 }
 
-/// Waits until nothing is left to be stored: a record that is written now is.
-fn wait_until_stored(store: &Store, broker: &Broker, topic: &str) {
-    let mut client = Raw::connect(broker.address()).expect("connected");
-    let request = raw::produce(topic, 0, raw::batch(1, 100));
-    client.send(&request).and_then(|()| client.receive(&mut Vec::new())).expect("answered");
-    let written = Instant::now();
-    wait_for("a cut", || {
-        let cut = stored(&broker.printed_now()).pop()?;
-        let began = store.manifest(cut.manifest)?.at - cut.took;
-        (began >= written).then_some(())
-    });
-}
-
 /// One broker with a store that cuts every second, one without; by turns. Then what was stored is read.
 fn fed_and_read_back(temporary: &Path) {
     const ROUNDS: usize = 5;
@@ -100,7 +87,7 @@ fn fed_and_read_back(temporary: &Path) {
         middle(times.iter().map(|[with, without]| without.as_secs_f64() / with.as_secs_f64()).collect()),
     );
     let begun = Instant::now();
-    wait_until_stored(&store, &with, "t");
+    store.write_until_cut(&with, "t", b"the last");
     println!("| the rest is stored after the last write | {:.1?} | | |", begun.elapsed());
     let cuts = stored(&with.printed_now());
     let slowest = cuts.iter().max_by_key(|cut| cut.took).expect("there are cuts");
@@ -233,12 +220,12 @@ fn requests(temporary: &Path, partitions: i32) {
     let store = Store::new();
     let broker = store.start(&directory, &["--s3-flush-interval", "1s"]);
     kafka::create_topic(&broker.bootstrap(), "t", partitions);
-    wait_until_stored(&store, &broker, "t");
+    store.write_until_cut(&broker, "t", b"the last");
     let (before, cuts) = (store.face.counts(), stored(&broker.printed_now()).len() as u64);
     let small = raw::batch(1, 100);
     for _ in 0..CUTS {
         spread(&broker, partitions, partitions as usize, &small);
-        wait_until_stored(&store, &broker, "t");
+        store.write_until_cut(&broker, "t", b"the last");
     }
     let cuts = stored(&broker.printed_now()).len() as u64 - cuts;
     let counts = since(before, store.face.counts());
