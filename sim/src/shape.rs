@@ -166,7 +166,7 @@ impl Shape {
     pub fn configure_store(&mut self) {
         self.config.store = self.stored.then(|| StoreConfig {
             flush_interval: Duration::from_micros(self.flush_micros),
-            start_wait: Duration::from_micros(self.start_wait_micros),
+            start_wait: Duration::from_micros(self.start_wait_micros + 4 * self.store_micros),
             stop_wait: Duration::from_micros(self.stop_wait_micros),
             object_bytes: self.object_bytes,
             manifest_tail_bytes: usize::try_from(self.index_bytes).unwrap_or(usize::MAX),
