@@ -40,10 +40,6 @@ fn mib(bytes: u64) -> String {
     format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
-fn rate(bytes: u64, time: Duration) -> String {
-    format!("{:.0} MB/s", bytes as f64 / time.as_secs_f64() / 1e6)
-}
-
 fn middle(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values[values.len() / 2]
@@ -102,32 +98,45 @@ fn fed_and_read_back(temporary: &Path) {
 
     wait_for("the log to be trimmed", || with.last_line_with("are not needed any more and are removed"));
     for fetch_bytes in [1 << 20, 8 << 20] {
-        reset_peak(&with);
-        let before = store.face.counts();
-        // The first half, which the log has no more.
-        let (read, time) = consume(&with, (each * ROUNDS / 2) as i64 * 64, fetch_bytes);
-        let counts = since(before, store.face.counts());
-        assert!(counts.bytes_out > read * 9 / 10, "{counts:?} for {read} bytes: the store was not read");
-        let (bare, bare_time) = get(store.face.address(), &store.made("data"), read, fetch_bytes as usize);
-        assert!(bare >= read, "{bare} of {read} bytes");
-        row(
-            &format!(
-                "one consumer of stored records, fetches of {}, against as many bytes by GETs",
-                mib(fetch_bytes as u64)
-            ),
-            &rate(read, time),
-            &rate(bare, bare_time),
-            (bare_time.as_secs_f64() / bare as f64) / (time.as_secs_f64() / read as f64),
-        );
-        let gib = read as f64 / f64::from(1 << 30);
-        println!(
-            "| ... reads a GiB | {:.0} GETs, ${:.5}, {:.2} bytes a byte | | |",
-            counts.gets as f64 / gib,
-            dollars(counts) / gib,
-            counts.bytes_out as f64 / read as f64
-        );
-        println!("| ... peak of resident memory | {} | | |", mib(peak_kib(&with) << 10));
+        read_back(&store, &with, (each * ROUNDS / 2) as i64 * 64, fetch_bytes);
     }
+}
+
+/// A consumer of what the log has no more, and as many bytes as it gets by plain requests in parts of the same size; by turns.
+fn read_back(store: &Store, broker: &Broker, end: i64, fetch_bytes: i32) {
+    const ROUNDS: usize = 5;
+    reset_peak(broker);
+    let objects = store.made("data");
+    let (mut speeds, mut read_all, mut counts) = (Vec::new(), 0, Counts::default());
+    for _ in 0..ROUNDS {
+        let before = store.face.counts();
+        let (read, time) = consume(broker, end, fetch_bytes);
+        counts = since(before, store.face.counts());
+        assert!(counts.bytes_out > read * 9 / 10, "{counts:?} for {read} bytes: the store was not read");
+        let (bare, bare_time) = get(store.face.address(), &objects, read, fetch_bytes as usize);
+        assert!(bare >= read, "{bare} of {read} bytes");
+        speeds.push(
+            [(read, time), (bare, bare_time)].map(|(bytes, time)| bytes as f64 / time.as_secs_f64() / 1e6),
+        );
+        read_all = read;
+    }
+    row(
+        &format!(
+            "one consumer of stored records, fetches of {}, against as many bytes by GETs",
+            mib(fetch_bytes as u64)
+        ),
+        &format!("{:.0} MB/s", middle(speeds.iter().map(|[ours, _]| *ours).collect())),
+        &format!("{:.0} MB/s", middle(speeds.iter().map(|[_, bare]| *bare).collect())),
+        middle(speeds.iter().map(|[ours, bare]| ours / bare).collect()),
+    );
+    let gib = read_all as f64 / f64::from(1 << 30);
+    println!(
+        "| ... reads a GiB | {:.0} GETs, ${:.5}, {:.2} bytes a byte | | |",
+        counts.gets as f64 / gib,
+        dollars(counts) / gib,
+        counts.bytes_out as f64 / read_all as f64
+    );
+    println!("| ... peak of resident memory | {} | | |", mib(peak_kib(broker) << 10));
 }
 
 /// One partition up to that offset.
