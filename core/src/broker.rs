@@ -142,7 +142,12 @@ impl Broker {
             assert!(fired <= TIMERS_IN_TURN_MAX, "{timer:?} is due again and again");
             match &mut self.stage {
                 Stage::Live(live) => live.timer(timer, &mut turn),
-                Stage::Restoring(_, restore) if timer == Timer::Restore => restore.ask(&mut turn),
+                Stage::Restoring(_, restore) if timer == Timer::Restore => {
+                    if let Some(refusal) = restore.due(&mut turn) {
+                        turn.effects.push(Effect::Halt(Fault::Refused(refusal)));
+                        self.stage = Stage::Ended;
+                    }
+                }
                 Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended => {}
             }
         }
@@ -460,6 +465,15 @@ impl Live {
     /// Whether writes are taken: not when the log has no room, nor when too much is not in the object store.
     fn accepts(&self) -> bool {
         self.log.accepts() && !self.cuts.as_ref().is_some_and(|cuts| cuts.is_overdue())
+    }
+
+    /// Why writes are not taken.
+    fn no_room(&self) -> &'static str {
+        if self.log.accepts() {
+            "too much of the log is not in the object store yet"
+        } else {
+            "the disk gives no room for another log segment"
+        }
     }
 
     /// After a stop: whether something is not in the object store.

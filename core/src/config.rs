@@ -19,6 +19,11 @@ pub struct StoreConfig {
     pub object_bytes: u64,
     /// Bytes of the manifest's own list of data objects from which on it becomes an index object.
     pub manifest_tail_bytes: usize,
+    /// So long an object stays that the newest manifest does not refer to any more, for those that read by an older one. Objects that
+    /// earlier processes left are looked for once, so long after the epoch was taken.
+    pub garbage_delay: Duration,
+    /// So many manifests are kept, at least 1.
+    pub manifests_kept: u64,
     /// Writes are refused while a change is older than this and not in the store; `None`: never.
     pub unflushed_age_max: Option<Duration>,
 }
@@ -31,6 +36,8 @@ impl Default for StoreConfig {
             stop_wait: Duration::from_secs(30),
             object_bytes: limits::DATA_OBJECT_BYTES,
             manifest_tail_bytes: limits::MANIFEST_TAIL_BYTES,
+            garbage_delay: limits::GARBAGE_DELAY,
+            manifests_kept: limits::MANIFESTS_KEPT,
             unflushed_age_max: None,
         }
     }

@@ -101,6 +101,10 @@ pub const DATA_OBJECT_BYTES: u64 = 64 << 20;
 pub const DATA_OBJECTS_IN_FLIGHT: usize = 2;
 /// Time between the beginnings of two cuts, at least.
 pub const CUT_PAUSE: Duration = Duration::from_secs(1);
+/// Default for the time that an object stays which the newest manifest does not refer to any more.
+pub const GARBAGE_DELAY: Duration = Duration::from_secs(600);
+/// Default for the number of manifests that are kept.
+pub const MANIFESTS_KEPT: u64 = 64;
 /// Shortest time between two attempts of a request to the object store; doubled for each up to [`STORE_RETRY_MAX`].
 pub const STORE_RETRY_MIN: Duration = Duration::from_millis(100);
 /// Longest time between two attempts.

@@ -181,6 +181,14 @@ marks! {
     VerdictNew: "verdict.new log",
     VerdictClean: "verdict.clean end",
     VerdictEnd: "verdict.end without a seal",
+    GarbageRemoved: "garbage.object removed",
+    GarbageStays: "garbage.removal failed",
+    LeftoversFound: "garbage.leftovers of an earlier process",
+    IndexRewritten: "cuts.index written anew without what nobody needs",
+    IndexStays: "cuts.index could not be read to be written anew",
+    ConfirmUnsure: "cuts.newest or not, no answer",
+    DeposedLater: "cuts.manifest committed behind another's",
+    ClaimTooOld: "contact.claimed behind another's",
 }
 
 /// The code came by here.

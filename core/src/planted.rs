@@ -61,7 +61,6 @@ pub enum Planted {
     UnsureCommitCounted,
     OwnCommitTakenForAnothers,
     ArchiveOneLate,
-    RestoredEpochNotRaised,
     // Produce.
     DuplicateAnsweredEarly,
     DuplicateWrongOffset,
@@ -117,6 +116,12 @@ pub enum Planted {
     LogStartReadBeforeDurable,
     CheckpointWithoutLogStart,
     DeletedRecordsServed,
+    // Objects that nobody needs.
+    UnneededByLaterState,
+    CommitUnconfirmed,
+    GarbageForgotten,
+    LeftoversOfThisEpoch,
+    RemovedBeforeCommit,
     // Bugs that were.
     TrimmedRecordUnseen,
     LossReportedLast,

@@ -94,12 +94,22 @@ pub enum CutOp {
     Index,
     /// Taking the epoch.
     Claim,
+    /// Looking whether there are manifests behind that one.
+    ConfirmClaim,
     /// Writing the object with that number.
     Upload(u32),
     /// Writing the manifest.
     Commit,
     /// Looking whose manifest that is.
     Look,
+    /// Looking whether there are manifests behind it.
+    Confirm,
+    /// Reading an index that is mostly of objects that are needed no more.
+    Reread,
+    /// Removing an object that nothing refers to.
+    Remove,
+    /// Looking for what earlier processes left.
+    Leftovers,
 }
 
 /// What is to happen at a time.

@@ -41,9 +41,11 @@ enum Way {
 
 fn way(request: &ObjectRequest) -> Way {
     match request {
-        ObjectRequest::NewestManifest | ObjectRequest::Read { .. } | ObjectRequest::Create { .. } => {
-            Way::Cuts
-        }
+        ObjectRequest::NewestManifest
+        | ObjectRequest::Read { .. }
+        | ObjectRequest::Create { .. }
+        | ObjectRequest::List { .. }
+        | ObjectRequest::Remove { .. } => Way::Cuts,
         ObjectRequest::ReadBatches(_) => Way::Consumers,
     }
 }

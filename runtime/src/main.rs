@@ -4,6 +4,7 @@ use std::{
     io::{IsTerminal, stderr},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use clap::Parser;
@@ -182,12 +183,18 @@ async fn serve(settings: &Serve) -> ExitCode {
     }
 }
 
+/// A call of the look whether a store can be trusted may always take so long.
+const PROBE_PATIENCE_MIN: Duration = Duration::from_secs(1);
+
 /// Who goes to the object store, if one is named. One that is found to break its promises is not used.
 fn couriers(settings: &Serve) -> Result<Option<Box<dyn Couriers>>, String> {
     let Some(place) = settings.store()? else { return Ok(None) };
     let store: Arc<dyn ObjectStore> = Arc::new(Objects::open(&place, Deadlines::default())?);
     tracing::info!("object store: {place}");
-    match probe::probe(&*store, rand::random()) {
+    // One that takes requests and keeps silent holds up a start twice as long as was said at most: it is tried, and tidied up.
+    let patience = settings.object_store_start_wait.max(PROBE_PATIENCE_MIN);
+    let tried = Objects::open(&place, Deadlines::default().within(patience))?;
+    match probe::probe(&tried, rand::random()) {
         Ok(()) => {}
         Err(doubt @ Doubt::Broken(_)) => return Err(doubt.to_string()),
         // What can be done without it is the broker's to decide.

@@ -67,6 +67,20 @@ impl Default for Deadlines {
     }
 }
 
+impl Deadlines {
+    /// No call takes longer than that.
+    #[must_use]
+    pub fn within(self, longest: Duration) -> Deadlines {
+        Deadlines {
+            connect: self.connect.min(longest),
+            request: self.request.min(longest),
+            call: self.call.min(longest),
+            list: self.list.min(longest),
+            idle: self.idle,
+        }
+    }
+}
+
 /// A store, and the threads on which its client runs.
 pub struct Objects {
     client: Client,

@@ -158,7 +158,7 @@ pub struct Serve {
     pub object_store: StoreFlags,
 
     /// Bring what was written to the object store after so long, 1s to 24h. This much is lost with the disk at most.
-    #[arg(long, env = "EVENKEEL_S3_FLUSH_INTERVAL", default_value = "60s", value_name = "TIME", value_parser = flush_interval, hide = true)]
+    #[arg(long, env = "EVENKEEL_S3_FLUSH_INTERVAL", default_value = "60s", value_name = "TIME", value_parser = flush_interval)]
     pub s3_flush_interval: Duration,
 
     /// Wait so long at a start for the object store. Then what the data directory holds is served; a start with an empty one is refused.

@@ -290,10 +290,10 @@ impl Probe {
         }
     }
 
-    /// Changes something, whatever is there.
-    pub fn change(&mut self) {
+    /// Changes something, whatever is there: a topic of that name is created.
+    pub fn change(&mut self, name: &str) {
         let topic = CreatableTopic::default()
-            .with_name(topic_name("changed"))
+            .with_name(topic_name(name))
             .with_num_partitions(1)
             .with_replication_factor(-1);
         drop(self.ask(7, Request::CreateTopics(CreateTopicsRequest::default().with_topics(vec![topic]))));
@@ -313,8 +313,10 @@ impl Probe {
     /// # Errors
     /// Something cannot be read.
     pub fn read_all(&mut self) -> Result<Reading, Violation> {
-        self.reach_store();
         let mut reading = Reading::default();
+        // Before any time passes: sessions end.
+        self.read_groups(&mut reading)?;
+        self.reach_store();
         let Some(Response::Metadata(all)) =
             self.ask(12, Request::Metadata(MetadataRequest::default().with_topics(None)))
         else {
@@ -333,7 +335,6 @@ impl Probe {
             reading.topics.insert(id, FoundTopic { name, partitions });
         }
         self.read_configs(&mut reading)?;
-        self.read_groups(&mut reading)?;
         if let Some(Response::InitProducerId(answer)) =
             self.ask(4, Request::InitProducerId(InitProducerIdRequest::default().with_transactional_id(None)))
         {

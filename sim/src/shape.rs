@@ -129,6 +129,14 @@ pub struct Shape {
     pub index_bytes: u64,
     /// Whether writes are refused while what is not stored is old.
     pub age_limited: bool,
+    /// Time that an object stays which nothing refers to, in microseconds.
+    pub garbage_micros: u64,
+    /// Manifests that are kept.
+    pub manifests_kept: u64,
+    /// How long a start, and a stop, wait for the store, in microseconds.
+    pub start_wait_micros: u64,
+    /// See [`Shape::start_wait_micros`].
+    pub stop_wait_micros: u64,
     /// Typical time of a request to it, in microseconds.
     pub store_micros: u64,
     /// Thousandths of its requests that are lost, done unheard, or done late.
@@ -158,10 +166,12 @@ impl Shape {
     pub fn configure_store(&mut self) {
         self.config.store = self.stored.then(|| StoreConfig {
             flush_interval: Duration::from_micros(self.flush_micros),
-            start_wait: Duration::from_secs(30),
-            stop_wait: Duration::from_secs(10),
+            start_wait: Duration::from_micros(self.start_wait_micros + 4 * self.store_micros),
+            stop_wait: Duration::from_micros(self.stop_wait_micros),
             object_bytes: self.object_bytes,
             manifest_tail_bytes: usize::try_from(self.index_bytes).unwrap_or(usize::MAX),
+            garbage_delay: Duration::from_micros(self.garbage_micros),
+            manifests_kept: self.manifests_kept,
             unflushed_age_max: self.age_limited.then(|| Duration::from_micros(self.flush_micros * 4)),
         });
     }
@@ -191,6 +201,7 @@ impl Shape {
         let mut weather = Dice::of(seed, "weather");
         let mut bucket = Dice::of(seed, "store");
         let stored = bucket.chance(400);
+        let mut rubbish = Dice::of(seed, "garbage");
         let mut keeping = Dice::of(seed, "stewards");
         let grouped = gathering.chance(500);
         let some = |dice: &mut Dice, low: u64, high: u64| if grouped { dice.between(low, high) } else { 0 };
@@ -237,6 +248,10 @@ impl Shape {
             object_bytes: bucket.magnitude(1_000, 1 << 20),
             index_bytes: bucket.magnitude(100, 10_000),
             age_limited: bucket.chance(200),
+            garbage_micros: rubbish.magnitude(1_000, 2_000_000),
+            manifests_kept: rubbish.between(1, 4),
+            start_wait_micros: rubbish.magnitude(10_000, 30_000_000),
+            stop_wait_micros: rubbish.magnitude(10_000, 10_000_000),
             store_faults: if faults(&mut bucket, 600) { bucket.magnitude(5, 300) } else { 0 },
             store_outages: faults(&mut bucket, 300),
             config,
@@ -303,7 +318,7 @@ enum Slot<'a> {
 type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
 
 /// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
-const KNOBS: [Knob; 49] = [
+const KNOBS: [Knob; 53] = [
     ("operations", |shape| Slot::Long(&mut shape.operations)),
     ("crashes", |shape| Slot::Long(&mut shape.crashes)),
     ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
@@ -342,6 +357,10 @@ const KNOBS: [Knob; 49] = [
     ("object_bytes", |shape| Slot::Long(&mut shape.object_bytes)),
     ("index_bytes", |shape| Slot::Long(&mut shape.index_bytes)),
     ("age_limited", |shape| Slot::Flag(&mut shape.age_limited)),
+    ("garbage_micros", |shape| Slot::Long(&mut shape.garbage_micros)),
+    ("manifests_kept", |shape| Slot::Long(&mut shape.manifests_kept)),
+    ("start_wait_micros", |shape| Slot::Long(&mut shape.start_wait_micros)),
+    ("stop_wait_micros", |shape| Slot::Long(&mut shape.stop_wait_micros)),
     ("store_micros", |shape| Slot::Long(&mut shape.store_micros)),
     ("lasting_topics", |shape| Slot::Long(&mut shape.lasting_topics)),
     ("passing_topics", |shape| Slot::Long(&mut shape.passing_topics)),

@@ -2,14 +2,14 @@
 //! world's to decide (`world/courier.rs`).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard},
 };
 
 use bytes::Bytes;
 use evenkeel_core::{
     port::{ObjectEntry, ObjectError, ObjectErrorKind, ObjectKind, ObjectStore},
-    store::{Manifest, ObjectKey},
+    store::{Index, Manifest, ObjectKey},
 };
 
 /// The store. A clone is a store of its own, cheap as long as the objects are shared.
@@ -41,6 +41,32 @@ impl SimStore {
     #[must_use]
     pub fn object(&self, key: ObjectKey) -> Option<Bytes> {
         self.objects().get(&key).cloned()
+    }
+
+    /// The objects that the newest manifest refers to, by way of indexes too.
+    ///
+    /// # Errors
+    /// One of the indexes is not there.
+    pub fn referred(&self) -> Result<BTreeSet<ObjectKey>, ObjectKey> {
+        let mut referred = BTreeSet::new();
+        let Some(newest) = self.newest_manifest() else { return Ok(referred) };
+        referred.insert(ObjectKey::Manifest(newest.number));
+        referred.extend(newest.state.map(|state| ObjectKey::State(state.name)));
+        let mut data = newest.tail;
+        for told in &newest.indexes {
+            let key = ObjectKey::Index(told.name);
+            let bytes = self.object(key).ok_or(key)?;
+            data.extend(Index::decode(&bytes).expect("a store keeps what it was given").objects);
+            referred.insert(key);
+        }
+        referred.extend(data.iter().map(|data| ObjectKey::Data(data.object.name)));
+        Ok(referred)
+    }
+
+    /// The keys of all objects.
+    #[must_use]
+    pub fn keys(&self) -> Vec<ObjectKey> {
+        self.objects().keys().copied().collect()
     }
 
     /// Number of objects.

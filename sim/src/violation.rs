@@ -126,6 +126,13 @@ impl Violation {
             "phantom-offset" => "No offset is committed that nobody committed there.",
             "stale-commit" => "Who is not in the generation in force commits nothing.",
             "offset-beyond-end" => "No committed offset lies behind the end of its partition.",
+            "not-fenced" => "Whoever was replaced commits nothing, and ends.",
+            "false-start" => {
+                "Without an answer of the object store an empty disk is not taken for a new one."
+            }
+            "recovery-point-untrue" => "A loss of the disk takes nothing older than the broker said before.",
+            "dangling-object" => "Every object that the newest manifest refers to is there.",
+            "forgotten-object" => "What nothing refers to is removed from the object store.",
             "stuck" => "Once faults stop, everything is answered, and new writes are taken.",
             "panic" => "The broker does not break its own assertions.",
             _ => "The broker keeps its promises.",

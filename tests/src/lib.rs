@@ -1,8 +1,11 @@
 //! A broker process for tests: the real binary on a real directory, started, killed, stopped, and looked at.
 
+pub mod face;
 pub mod kafka;
+pub mod load;
 pub mod log_files;
 pub mod raw;
+pub mod store;
 
 use std::{
     fs::File,
@@ -31,6 +34,15 @@ pub fn binary() -> &'static Path {
         // Not of its package alone: that has other features, and most of what it needs would be built a second time.
         build.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
         build.args(["build", "--quiet", "--bin", "evenkeel"]);
+        // What cargo tells this test of its package: ring is built anew whenever that changes, and with it half of the rest.
+        for (name, _) in std::env::vars_os() {
+            let told = name
+                .to_str()
+                .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
+            if told {
+                build.env_remove(name);
+            }
+        }
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
@@ -71,6 +83,8 @@ pub struct Broker {
     address: SocketAddr,
     directory: PathBuf,
     log: PathBuf,
+    /// Bytes of it that are of starts before.
+    log_before: usize,
     arguments: Vec<String>,
     /// How long the last start took until a client could connect.
     pub start_time: Duration,
@@ -127,6 +141,7 @@ impl Broker {
     pub fn try_start(directory: &Path, address: SocketAddr, arguments: &[&str]) -> Start {
         let log = directory.with_extension("log");
         let output = File::options().create(true).append(true).open(&log).expect("the log can be written");
+        let log_before = output.metadata().map_or(0, |known| usize::try_from(known.len()).unwrap_or(0));
         let begun = Instant::now();
         let mut child = Command::new(binary())
             .arg("serve")
@@ -134,6 +149,8 @@ impl Broker {
             .arg(directory)
             .args(arguments)
             .env_clear()
+            // For stores, which take any credentials but want some.
+            .envs([("AWS_ACCESS_KEY_ID", "nobody"), ("AWS_SECRET_ACCESS_KEY", "nothing")])
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a second handle"))
             .stderr(output)
@@ -152,6 +169,7 @@ impl Broker {
             address,
             directory: directory.to_path_buf(),
             log,
+            log_before,
             arguments: arguments.iter().map(|&argument| argument.to_string()).collect(),
             start_time,
         })
@@ -180,6 +198,11 @@ impl Broker {
     /// Everything it has printed so far, over all starts on this directory.
     pub fn printed(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Everything that this process has printed so far.
+    pub fn printed_now(&self) -> String {
+        self.printed().split_off(self.log_before)
     }
 
     /// The last line printed that contains `part`.

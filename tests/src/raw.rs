@@ -12,7 +12,7 @@ use evenkeel_core::{
 };
 use kafka_protocol::{
     messages::{
-        ApiKey, FetchRequest, FetchResponse, ProduceRequest, RequestHeader, TopicName,
+        ApiKey, FetchRequest, FetchResponse, ProduceRequest, ProduceResponse, RequestHeader, TopicName,
         fetch_request::{FetchPartition, FetchTopic},
         produce_request::{PartitionProduceData, TopicProduceData},
     },
@@ -25,16 +25,28 @@ use kafka_protocol::{
 /// The batch would be larger than 2 GiB.
 #[must_use]
 pub fn batch(count: u32, value_bytes: usize) -> Bytes {
+    let value = vec![b'v'; value_bytes];
+    batch_of((0..count).map(|_| &value[..]))
+}
+
+/// A batch of records without keys that have these values.
+///
+/// # Panics
+/// The batch would be larger than 2 GiB.
+#[must_use]
+pub fn batch_of<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Bytes {
     let mut records = Vec::new();
-    for at in 0..count {
+    let mut count = 0u32;
+    for value in values {
         let mut record = vec![0, 0];
-        varint(i64::from(at), &mut record);
+        varint(i64::from(count), &mut record);
         varint(-1, &mut record);
-        varint(i64::try_from(value_bytes).expect("small"), &mut record);
-        record.resize(record.len() + value_bytes, b'v');
+        varint(i64::try_from(value.len()).expect("small"), &mut record);
+        record.extend_from_slice(value);
         varint(0, &mut record);
         varint(i64::try_from(record.len()).expect("small"), &mut records);
         records.extend_from_slice(&record);
+        count += 1;
     }
     let mut header = BatchHeader {
         base_offset: Offset(0),
@@ -180,16 +192,54 @@ impl Raw {
     }
 }
 
+/// Writes one record on a connection of its own. Returns its offset.
+///
+/// # Panics
+/// The broker does not take it.
+pub fn write(address: SocketAddr, topic: &str, partition: i32, value: &[u8]) -> i64 {
+    let mut client = Raw::connect(address).expect("the broker serves");
+    let mut answer = Vec::new();
+    let request = produce(topic, partition, batch_of([value]));
+    client.send(&request).and_then(|()| client.receive(&mut answer)).expect("the broker answers");
+    assert_eq!(produce_error(&answer), 0, "{:?}", produce_refusal(&answer));
+    produced_offset(&answer)
+}
+
 /// Error code of a produce answer (version 9) with one topic and one partition.
 ///
 /// # Panics
 /// The answer is no such answer.
 #[must_use]
 pub fn produce_error(answer: &[u8]) -> i16 {
-    // Correlation id, tags, one topic, its name, one partition, its index.
-    let name = usize::from(answer[6]) - 1;
-    let at = 7 + name + 1 + 4;
+    let at = produced_at(answer);
     i16::from_be_bytes(answer[at..at + 2].try_into().expect("two bytes"))
+}
+
+/// Why a request was refused, in words, in a produce answer (version 9) with one topic and one partition.
+///
+/// # Panics
+/// The answer is no such answer.
+#[must_use]
+pub fn produce_refusal(answer: &[u8]) -> Option<String> {
+    // Behind the correlation id and its tags.
+    let response = ProduceResponse::decode(&mut &answer[5..], 9).expect("a produce answer");
+    response.responses[0].partition_responses[0].error_message.as_ref().map(ToString::to_string)
+}
+
+/// Offset of the first record that was written, in a produce answer (version 9) with one topic and one partition.
+///
+/// # Panics
+/// The answer is no such answer.
+#[must_use]
+pub fn produced_offset(answer: &[u8]) -> i64 {
+    let at = produced_at(answer) + 2;
+    i64::from_be_bytes(answer[at..at + 8].try_into().expect("eight bytes"))
+}
+
+/// Behind correlation id, tags, one topic, its name, one partition, its index.
+fn produced_at(answer: &[u8]) -> usize {
+    let name = usize::from(answer[6]) - 1;
+    7 + name + 1 + 4
 }
 
 /// Headers of the batches in a fetch answer (version 11) with one topic and one partition.

@@ -88,12 +88,7 @@ impl Live {
             return Ok(());
         }
         mark(refused);
-        let message = if self.log.accepts() {
-            "too much of the log is not in the object store yet"
-        } else {
-            "the disk gives no room for another log segment"
-        };
-        Err((error_code::KAFKA_STORAGE_ERROR, String::from(message)))
+        Err((error_code::KAFKA_STORAGE_ERROR, String::from(self.no_room())))
     }
 
     fn node(&self) -> BrokerId {

@@ -14,10 +14,12 @@
 
 mod archive;
 mod contact;
+mod garbage;
+mod making;
 mod upload;
 
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     format,
     string::String,
     vec,
@@ -34,21 +36,19 @@ pub(super) use self::{
 };
 use self::{
     contact::Contact,
-    upload::{Object, Part, Planned, Upload, What, plan},
+    garbage::Garbage,
+    upload::{Part, Planned, Upload},
 };
 use crate::{
     broker::cache::Cache,
     config::StoreConfig,
-    limits::{CUT_PAUSE, DATA_OBJECTS_IN_FLIGHT, MANIFEST_BYTES_MAX, RESERVED_OFFSETS},
+    limits::{CUT_PAUSE, RESERVED_OFFSETS},
     log::{entry::Append, recovery::Restored, writer::Log},
     marks::{Mark, mark},
     partition::{Partition, index::Place as LogPlace},
-    planted::{Planted, planted},
-    port::{
-        DiskResult, Fault, Notice, ObjectError, ObjectErrorKind, ObjectReply, ObjectRequest, ObjectResult,
-    },
-    state::{State, checkpoint},
-    store::{DataRef, Index, IndexRef, Manifest, ObjectKey, ObjectName, StateRef, data::Footer},
+    port::{Notice, ObjectError, ObjectKind, ObjectRequest},
+    state::State,
+    store::{DataRef, IndexRef, Manifest, ObjectKey, ObjectName, StateRef, data::Footer},
     turn::{CutOp, Purpose, Timer, Turn},
     units::{Epoch, Instant, Lsn, Offset, PartitionId, Timestamp},
 };
@@ -89,6 +89,7 @@ pub(super) struct Cuts {
     /// The newest manifest, once the epoch is taken.
     newest: Option<Manifest>,
     archive: Archive,
+    garbage: Garbage,
     cut: Option<Cut>,
     unstored: BTreeMap<PartitionId, Unstored>,
     unstored_bytes: u64,
@@ -123,6 +124,8 @@ struct Cut {
     since: Option<Instant>,
     partitions: Vec<PartitionId>,
     state: Bytes,
+    /// Data objects that the state at the cut does not need.
+    unneeded: BTreeSet<ObjectName>,
     stage: Stage,
 }
 
@@ -134,8 +137,15 @@ enum Stage {
     Committing {
         manifest: Manifest,
         added: Vec<DataRef>,
+        /// Data objects that it does not refer to any more, but for those in indexes that stay.
+        unneeded: BTreeSet<ObjectName>,
+        rewritten: Option<Rewrite>,
+        /// The index that the list became.
+        indexed: Option<ObjectName>,
         bytes: Bytes,
         attempts: u32,
+        /// The store has it; whether it is the newest is yet to be seen.
+        made: bool,
         /// When to go on; `None`: a request is under way.
         next: Option<Instant>,
     },
@@ -150,6 +160,15 @@ struct Uploading {
     data: BTreeMap<usize, DataRef>,
     state: Option<StateRef>,
     index: Option<IndexRef>,
+    rewrite: Option<Rewrite>,
+}
+
+/// An index that is written anew, without what nobody needs.
+#[derive(Clone, Copy, Debug)]
+struct Rewrite {
+    old: IndexRef,
+    /// Once the store has it.
+    new: Option<IndexRef>,
 }
 
 /// Where in the plan objects stand that are no data.
@@ -171,6 +190,7 @@ impl Cuts {
             contact: Contact::Waiting { next: turn.now.mono, attempts: 0 },
             newest: None,
             archive: Archive::default(),
+            garbage: Garbage::new(),
             cut: None,
             unstored: BTreeMap::new(),
             unstored_bytes: 0,
@@ -225,6 +245,12 @@ impl Cuts {
         if let Some(unstored) = self.unstored.remove(&partition) {
             self.unstored_bytes -= unstored.bytes;
         }
+    }
+
+    /// Records in front of that offset are gone.
+    pub(super) fn records_deleted(&mut self, partition: PartitionId, log_start: Offset, state: &State) {
+        self.archive.drop_below(partition, log_start);
+        self.measure(partition, state);
     }
 
     /// What is in the store; `None`: it has not been asked yet.
@@ -326,13 +352,16 @@ impl Cuts {
             self.changed_since = Some(now);
         }
         self.go_on_contact(view, turn);
+        self.check_overdue(turn);
         if self.newest.is_some() {
             if self.cut.is_none() && self.is_due(now) {
                 self.begin(view, turn);
             }
             self.go_on_cut(view, turn);
+            if self.stop_by.is_none() {
+                self.go_on_garbage(turn);
+            }
         }
-        self.check_overdue(turn);
         self.arm(turn);
     }
 
@@ -349,9 +378,13 @@ impl Cuts {
     /// When the next cut is due; `None`: nothing has changed.
     fn due_at(&self) -> Option<Instant> {
         let since = self.changed_since?;
-        let large =
-            self.large || self.unstored_bytes / 8 >= self.config.object_bytes || self.stop_by.is_some();
-        let due = if large { since } else { since.after(self.config.flush_interval) };
+        let large = self.large || self.unstored_bytes / 8 >= self.config.object_bytes;
+        // Whoever refuses writes, or ends, does not wait for the interval.
+        let due = if large || self.overdue || self.stop_by.is_some() {
+            since
+        } else {
+            since.after(self.config.flush_interval)
+        };
         let paused = self.last_begun.filter(|_| self.stop_by.is_none()).map(|begun| begun.after(CUT_PAUSE));
         Some(due.max(paused.unwrap_or_default()).max(self.hold_until.unwrap_or_default()))
     }
@@ -382,7 +415,8 @@ impl Cuts {
             let since = self.cut.as_ref().and_then(|cut| cut.since).or(self.changed_since)?;
             Some(since.after(longest + Duration::from_millis(1)))
         });
-        let all = [self.contact.wakes_at(), in_cut, due, serve, self.stop_by, overdue];
+        let garbage = self.garbage.wakes_at().filter(|_| self.newest.is_some() && self.stop_by.is_none());
+        let all = [self.contact.wakes_at(), in_cut, due, serve, self.stop_by, overdue, garbage];
         let wanted = all.into_iter().flatten().filter(|at| *at > turn.now.mono).min();
         // Most turns change nothing about it.
         if wanted == self.armed {
@@ -395,348 +429,6 @@ impl Cuts {
             turn.at(at, Timer::Cut);
             self.armed = Some(at);
         }
-    }
-
-    fn begin(&mut self, view: View<'_>, turn: &mut Turn<'_>) {
-        mark(Mark::CutBegun);
-        let upto = view.log.staged_upto();
-        // Also what is on its way into the log: it will be durable before this is read.
-        let waits = |partition: &&Partition| {
-            (partition.visible < partition.log_end && !planted(Planted::CutOfDurableOnly))
-                || self.unstored.contains_key(&partition.id)
-        };
-        let part = |partition: &Partition| Part::new(partition, self.stored_end(partition));
-        let parts: BTreeMap<PartitionId, Part> =
-            view.state.partitions().filter(waits).map(|partition| (partition.id, part(partition))).collect();
-        self.last_begun = Some(turn.now.mono);
-        self.cut = Some(Cut {
-            upto,
-            at: turn.now.wall,
-            begun: turn.now.mono,
-            since: self.changed_since.take(),
-            partitions: parts.keys().copied().collect(),
-            state: Bytes::from(checkpoint::encode(view.state, upto)),
-            stage: Stage::AwaitingLog(parts),
-        });
-    }
-
-    fn go_on_cut(&mut self, view: View<'_>, turn: &mut Turn<'_>) {
-        let Some(mut cut) = self.cut.take() else { return };
-        loop {
-            match &mut cut.stage {
-                Stage::AwaitingLog(parts) => {
-                    if view.log.durable() < cut.upto && !planted(Planted::CutAheadOfLog) {
-                        mark(Mark::CutAwaitsLog);
-                        break;
-                    }
-                    let parts = core::mem::take(parts).into_values().collect();
-                    self.begin_uploads(&mut cut, parts, view, turn);
-                }
-                Stage::Uploading(uploading) => {
-                    self.go_on_uploads(uploading, cut.upto, view, turn);
-                    if !uploading.is_done() {
-                        break;
-                    }
-                    let Some(newest) = &self.newest else { break };
-                    let size = newest.tail_bytes()
-                        + uploading.data.values().map(DataRef::encoded_len).sum::<usize>();
-                    if size > self.config.manifest_tail_bytes && uploading.index.is_none() {
-                        self.begin_index(uploading, view, turn);
-                        break;
-                    }
-                    self.begin_commit(&mut cut, view, turn);
-                    break;
-                }
-                Stage::Committing { manifest, attempts, next, .. } => {
-                    if next.is_none_or(|at| at > turn.now.mono) {
-                        break;
-                    }
-                    *next = None;
-                    // Whether there is one by now is asked first: an attempt that seemed to fail may have come through.
-                    let key = ObjectKey::Manifest(manifest.number);
-                    *attempts += 1;
-                    turn.object(
-                        Purpose::Cut(CutOp::Look),
-                        ObjectRequest::Read { key, bytes_max: MANIFEST_BYTES_MAX },
-                    );
-                    break;
-                }
-            }
-        }
-        self.cut = Some(cut);
-    }
-
-    fn begin_uploads(&mut self, cut: &mut Cut, parts: Vec<Part>, view: View<'_>, turn: &mut Turn<'_>) {
-        let mut uploading =
-            Uploading { planned: plan(parts, self.config.object_bytes), ..Uploading::default() };
-        let name = self.name(view.state.epoch);
-        let state = StateRef { name, len: cut.state.len() as u64, crc: crc32c::crc32c(&cut.state) };
-        let object = Object::new(What::State(state), ObjectKey::State(name), vec![cut.state.clone()]);
-        uploading.uploads.insert(name.number, Upload::write(name.number, NOT_DATA, object, turn));
-        cut.stage = Stage::Uploading(uploading);
-    }
-
-    /// Begins the next objects of the plan, and tries again what has waited for it.
-    fn go_on_uploads(&mut self, uploading: &mut Uploading, upto: Lsn, view: View<'_>, turn: &mut Turn<'_>) {
-        let due = |upload: &Upload| upload.paused_until().is_some_and(|at| at <= turn.now.mono);
-        let again: Vec<u32> =
-            uploading.uploads.iter().filter(|(_, upload)| due(upload)).map(|(id, _)| *id).collect();
-        for id in again {
-            if let Some(upload) = uploading.uploads.remove(&id) {
-                let order = upload.order;
-                uploading.uploads.insert(id, Upload::write(id, order, upload.object(), turn));
-            }
-        }
-        while uploading.uploads.values().filter(|upload| upload.order != NOT_DATA).count()
-            < DATA_OBJECTS_IN_FLIGHT
-        {
-            let Some(planned) = uploading.planned.pop_front() else { return };
-            let (name, order) = (self.name(view.state.epoch), uploading.begun);
-            uploading.begun += 1;
-            let upload = match Upload::gather(name.number, order, planned, view.cache, turn) {
-                Ok(upload) => upload,
-                Err(gathered) => {
-                    let object = gathered.object(name, &footer(upto, view));
-                    Upload::write(name.number, order, object, turn)
-                }
-            };
-            uploading.uploads.insert(name.number, upload);
-        }
-    }
-
-    fn begin_index(&mut self, uploading: &mut Uploading, view: View<'_>, turn: &mut Turn<'_>) {
-        mark(Mark::CutIndexed);
-        let old = self.newest.as_ref().map_or(&[][..], |newest| &newest.tail);
-        let index = Index { objects: old.iter().chain(uploading.data.values()).cloned().collect() };
-        let bytes = Bytes::from(index.encode());
-        let name = self.name(view.state.epoch);
-        let index = IndexRef {
-            name,
-            len: bytes.len() as u64,
-            crc: crc32c::crc32c(&bytes),
-            objects: u32::try_from(index.objects.len()).expect("bounded by its bytes"),
-        };
-        let object = Object::new(What::Index(index), ObjectKey::Index(name), vec![bytes]);
-        uploading.uploads.insert(name.number, Upload::write(name.number, NOT_DATA, object, turn));
-    }
-
-    fn begin_commit(&mut self, cut: &mut Cut, view: View<'_>, turn: &mut Turn<'_>) {
-        let (Stage::Uploading(uploading), Some(newest)) = (&mut cut.stage, &self.newest) else { return };
-        let added: Vec<DataRef> = core::mem::take(&mut uploading.data).into_values().collect();
-        let mut manifest = Manifest {
-            number: newest.number + 1,
-            cut: cut.upto,
-            cut_at: cut.at,
-            reserved_offsets: RESERVED_OFFSETS,
-            state: uploading.state,
-            ..newest.clone()
-        };
-        if let Some(index) = uploading.index {
-            manifest.indexes.push(index);
-            manifest.tail.clear();
-        } else {
-            manifest.tail.extend(added.iter().cloned());
-        }
-        assert_eq!(manifest.epoch, view.state.epoch, "only the holder of an epoch commits in it");
-        let bytes = Bytes::from(manifest.encode());
-        create_manifest(&manifest, &bytes, CutOp::Commit, turn);
-        cut.stage = Stage::Committing { manifest, added, bytes, attempts: 1, next: None };
-    }
-
-    /// A read of the log for an object has come to its end.
-    pub(super) fn read(&mut self, id: u32, result: DiskResult, view: View<'_>, turn: &mut Turn<'_>) {
-        let Some(Cut { stage: Stage::Uploading(uploading), upto, .. }) = &mut self.cut else { return };
-        let Some(upload) = uploading.uploads.remove(&id) else { return };
-        match result {
-            Ok(replies) => {
-                let order = upload.order;
-                let name = ObjectName { epoch: view.state.epoch, number: id, writer: self.writer };
-                let object = upload.gathered(replies).object(name, &footer(*upto, view));
-                uploading.uploads.insert(id, Upload::write(id, order, object, turn));
-            }
-            Err(error) => {
-                mark(Mark::CutReadFailed);
-                self.give_up(&format!("cannot read what is to be stored: {error}"), turn);
-            }
-        }
-    }
-
-    /// The cut is not made. What was written for it is referred to by nothing.
-    fn give_up(&mut self, why: &str, turn: &mut Turn<'_>) {
-        let Some(cut) = self.cut.take() else { return };
-        mark(Mark::CutGivenUp);
-        self.changed_since = cut.since.or(self.changed_since);
-        self.cut_failures += 1;
-        let wait = turn.backoff(self.cut_failures);
-        self.hold_until = Some(turn.now.mono.after(wait));
-        turn.tell(Notice::error(format!("a cut was given up, the next try is in {wait:?}: {why}")));
-    }
-
-    /// A request to the store has come to its end.
-    ///
-    /// # Errors
-    /// Another process has taken over.
-    pub(super) fn completed(
-        &mut self,
-        op: CutOp,
-        result: ObjectResult,
-        view: View<'_>,
-        turn: &mut Turn<'_>,
-    ) -> Result<Option<Committed>, Fault> {
-        match op {
-            CutOp::Manifest | CutOp::Index | CutOp::Claim => {
-                self.contact_completed(op, result, view, turn)?;
-                Ok(None)
-            }
-            CutOp::Upload(id) => {
-                self.uploaded(id, result, view, turn);
-                Ok(None)
-            }
-            CutOp::Commit => Ok(self.committed(result, view, turn)),
-            CutOp::Look => self.looked(result, view, turn),
-        }
-    }
-
-    fn uploaded(&mut self, id: u32, result: ObjectResult, view: View<'_>, turn: &mut Turn<'_>) {
-        let renamed = match &result {
-            Err(error) if error.kind == ObjectErrorKind::Exists => Some(self.name(view.state.epoch)),
-            Ok(_) | Err(_) => None,
-        };
-        let Some(Cut { stage: Stage::Uploading(uploading), .. }) = &mut self.cut else { return };
-        let Some(mut upload) = uploading.uploads.remove(&id) else { return };
-        match (result, renamed) {
-            (Ok(_), _) => {
-                let order = upload.order;
-                match upload.object().what {
-                    What::Data(data) => drop(uploading.data.insert(order, data)),
-                    What::State(state) => uploading.state = Some(state),
-                    What::Index(index) => uploading.index = Some(index),
-                }
-            }
-            // Most likely an attempt that seemed to fail. Nothing refers to it, so there is no need to know.
-            (Err(_), Some(name)) => {
-                mark(Mark::UploadRenamed);
-                let order = upload.order;
-                let object = upload.object().renamed(name);
-                uploading.uploads.insert(name.number, Upload::write(name.number, order, object, turn));
-            }
-            (Err(_), None) if planted(Planted::FailedUploadCounted) => {
-                let order = upload.order;
-                match upload.object().what {
-                    What::Data(data) => drop(uploading.data.insert(order, data)),
-                    What::State(state) => uploading.state = Some(state),
-                    What::Index(index) => uploading.index = Some(index),
-                }
-            }
-            (Err(error), None) => {
-                mark(Mark::UploadFailed);
-                let attempts = upload.pause(turn);
-                tell_failure(attempts, &error, turn);
-                uploading.uploads.insert(id, upload);
-            }
-        }
-    }
-
-    fn committed(&mut self, result: ObjectResult, view: View<'_>, turn: &mut Turn<'_>) -> Option<Committed> {
-        let Some(Cut { stage: Stage::Committing { attempts, next, .. }, .. }) = &mut self.cut else {
-            unreachable!("a commit is waited for")
-        };
-        match result {
-            Ok(_) => Some(self.finish(view, turn)),
-            Err(_) if planted(Planted::UnsureCommitCounted) => Some(self.finish(view, turn)),
-            Err(error) => {
-                mark(Mark::CommitUnsure);
-                // There is one: it may be our own. Otherwise it may still come.
-                let wait = match error.kind {
-                    ObjectErrorKind::Exists => Duration::ZERO,
-                    ObjectErrorKind::NotFound
-                    | ObjectErrorKind::Denied
-                    | ObjectErrorKind::Damaged
-                    | ObjectErrorKind::Unknown => turn.backoff(*attempts),
-                };
-                *next = Some(turn.now.mono.after(wait));
-                tell_failure(*attempts, &error, turn);
-                None
-            }
-        }
-    }
-
-    /// Whose manifest that is.
-    fn looked(
-        &mut self,
-        result: ObjectResult,
-        view: View<'_>,
-        turn: &mut Turn<'_>,
-    ) -> Result<Option<Committed>, Fault> {
-        let Some(Cut { stage: Stage::Committing { manifest, bytes, attempts, next, .. }, .. }) =
-            &mut self.cut
-        else {
-            unreachable!("a commit is waited for")
-        };
-        match result {
-            Ok(ObjectReply::Bytes(found))
-                if found == *bytes && !planted(Planted::OwnCommitTakenForAnothers) =>
-            {
-                mark(Mark::CommitWasOurs);
-                Ok(Some(self.finish(view, turn)))
-            }
-            Ok(ObjectReply::Bytes(found)) => {
-                mark(Mark::Deposed);
-                Err(Fault::Deposed(contact::taken_over(manifest.number, &found)))
-            }
-            Ok(ObjectReply::Manifest(_) | ObjectReply::Created | ObjectReply::Batches(_)) => {
-                unreachable!("a whole object was asked for")
-            }
-            Err(error) if error.kind == ObjectErrorKind::NotFound => {
-                mark(Mark::CommitAgain);
-                create_manifest(manifest, bytes, CutOp::Commit, turn);
-                Ok(None)
-            }
-            Err(error) => {
-                let wait = turn.backoff(*attempts);
-                *next = Some(turn.now.mono.after(wait));
-                tell_failure(*attempts, &error, turn);
-                Ok(None)
-            }
-        }
-    }
-
-    /// The manifest is there: all of the cut is stored.
-    fn finish(&mut self, view: View<'_>, turn: &mut Turn<'_>) -> Committed {
-        let Some(Cut { stage: Stage::Committing { manifest, added, .. }, partitions, begun, upto, .. }) =
-            self.cut.take()
-        else {
-            unreachable!("a commit is waited for")
-        };
-        mark(Mark::CutStored);
-        let mut bytes = 0;
-        for data in &added {
-            self.archive.add(data);
-            bytes += data.object.len;
-        }
-        for partition in partitions {
-            // Its topic may have gone meanwhile.
-            if view.state.partition(partition).is_none() {
-                self.archive.forget(partition);
-            }
-            self.measure(partition, view.state);
-        }
-        self.large = self.unstored.values().any(|unstored| unstored.bytes >= self.config.object_bytes);
-        self.reserve_low = self.unstored.values().any(|unstored| unstored.records >= RESERVED_OFFSETS / 2);
-        self.cut_failures = 0;
-        self.carried = Duration::ZERO;
-        if planted(Planted::RecoveryPointForgotten) {
-            self.changed_since = None;
-        }
-        let committed = Committed { manifest: manifest.number, cut: upto, at: manifest.cut_at };
-        turn.tell(Notice::info(format!(
-            "stored up to LSN {upto}: {bytes} bytes in {} objects, manifest {}, {} ms",
-            added.len(),
-            manifest.number,
-            turn.now.mono.since(begun).as_millis()
-        )));
-        self.newest = Some(manifest);
-        committed
     }
 }
 
@@ -752,7 +444,18 @@ impl Cut {
 
 impl Uploading {
     fn is_done(&self) -> bool {
-        self.planned.is_empty() && self.uploads.is_empty() && self.state.is_some()
+        let rewritten = self.rewrite.is_none_or(|rewrite| rewrite.new.is_some());
+        self.planned.is_empty() && self.uploads.is_empty() && self.state.is_some() && rewritten
+    }
+
+    /// Every object that the store has of it, or may yet get.
+    fn written(&self) -> Vec<ObjectKey> {
+        let mut keys: Vec<ObjectKey> = self.uploads.values().filter_map(Upload::key).collect();
+        keys.extend(self.data.values().map(|data| ObjectKey::Data(data.object.name)));
+        keys.extend(self.state.map(|state| ObjectKey::State(state.name)));
+        let rewritten = self.rewrite.and_then(|rewrite| rewrite.new);
+        keys.extend(self.index.iter().chain(&rewritten).map(|index| ObjectKey::Index(index.name)));
+        keys
     }
 }
 
@@ -771,6 +474,11 @@ fn footer(cut: Lsn, view: View<'_>) -> Footer {
 fn create_manifest(manifest: &Manifest, bytes: &Bytes, op: CutOp, turn: &mut Turn<'_>) {
     let key = ObjectKey::Manifest(manifest.number);
     turn.object(Purpose::Cut(op), ObjectRequest::Create { key, data: vec![bytes.clone()] });
+}
+
+/// Are there manifests behind that one?
+fn confirm(key: ObjectKey, op: CutOp, turn: &mut Turn<'_>) {
+    turn.object(Purpose::Cut(op), ObjectRequest::List { kind: ObjectKind::Manifest, after: Some(key) });
 }
 
 /// The first time, the second, the fourth ...: a store that is away for an hour is not to be a thousand lines.

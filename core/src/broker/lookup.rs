@@ -331,9 +331,7 @@ enum Source {
 pub(super) fn stored_batches(result: ObjectResult) -> Result<Vec<Bytes>, Notice> {
     match result {
         Ok(ObjectReply::Batches(batches)) => Ok(batches),
-        Ok(ObjectReply::Manifest(_) | ObjectReply::Bytes(_) | ObjectReply::Created) => {
-            unreachable!("batches were asked for")
-        }
+        Ok(_) => unreachable!("batches were asked for"),
         Err(error) => Err(Notice::error(alloc::format!("cannot read stored data: {error}"))),
     }
 }

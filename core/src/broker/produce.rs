@@ -194,7 +194,7 @@ impl Live {
             }
             self.first_refused.insert(key, wanted);
         }
-        Err(refused(error_code::KAFKA_STORAGE_ERROR, "the disk gives no room for another log segment"))
+        Err(refused(error_code::KAFKA_STORAGE_ERROR, self.no_room()))
     }
 
     fn append(&mut self, id: PartitionId, batch: Batch, turn: &Turn<'_>) -> Result<Taken, Refused> {

@@ -37,8 +37,12 @@ pub(super) enum Ended {
 pub(super) struct Restore {
     cluster_id: Option<String>,
     wait: core::time::Duration,
-    by: Option<Instant>,
+    by: Instant,
     attempts: u32,
+    /// When to ask again; `None`: a request is under way.
+    next: Option<Instant>,
+    /// Why the last attempt failed.
+    failure: Option<ObjectError>,
     found: Option<Found>,
 }
 
@@ -57,16 +61,31 @@ impl Restore {
     ) -> Restore {
         mark(Mark::RestoreBegun);
         turn.tell(Notice::info(String::from("the data directory is empty: asking the object store")));
-        let mut restore = Restore { cluster_id, wait, by: None, attempts: 0, found: None };
+        let by = turn.now.mono.after(wait);
+        turn.at(by, Timer::Restore);
+        let mut restore =
+            Restore { cluster_id, wait, by, attempts: 0, next: None, failure: None, found: None };
         restore.ask(turn);
         restore
     }
 
+    /// It is time to ask again, or the time to start is over.
+    pub(super) fn due(&mut self, turn: &mut Turn<'_>) -> Option<Refusal> {
+        if self.by <= turn.now.mono && self.found.is_none() {
+            // A store that has answered is not left: a large state takes its time, and each request has a deadline.
+            let failure = self.failure.take();
+            return Some(self.refusal(failure.as_ref().map_or(&"it does not answer", |error| error)));
+        }
+        if self.next.is_some_and(|next| next <= turn.now.mono) {
+            self.ask(turn);
+        }
+        None
+    }
+
     /// All over again: what the newest manifest is may have changed.
-    pub(super) fn ask(&mut self, turn: &mut Turn<'_>) {
-        self.by.get_or_insert(turn.now.mono.after(self.wait));
+    fn ask(&mut self, turn: &mut Turn<'_>) {
         self.attempts += 1;
-        self.found = None;
+        self.next = None;
         turn.object(Purpose::Restore(RestoreOp::Manifest), ObjectRequest::NewestManifest);
     }
 
@@ -147,16 +166,22 @@ impl Restore {
 
     fn failed(&mut self, error: &ObjectError, turn: &mut Turn<'_>) -> Option<Ended> {
         mark(Mark::RestoreFailed);
-        if self.by.is_some_and(|by| by <= turn.now.mono) {
-            return Some(Ended::Refused(Refusal::Store(format!(
-                "the data directory is empty, and what the object store holds could not be read within {:?}: {error}. An \
-                 error is not an empty store; nothing was begun",
-                self.wait
-            ))));
+        if self.by <= turn.now.mono {
+            return Some(Ended::Refused(self.refusal(error)));
         }
         let wait = turn.backoff(self.attempts);
         turn.tell(Notice::warn(format!("{error}; it is tried again")));
-        turn.at(turn.now.mono.after(wait), Timer::Restore);
+        let next = turn.now.mono.after(wait);
+        turn.at(next, Timer::Restore);
+        (self.next, self.found, self.failure) = (Some(next), None, Some(error.clone()));
         None
+    }
+
+    fn refusal(&self, why: &dyn core::fmt::Display) -> Refusal {
+        Refusal::Store(format!(
+            "the data directory is empty, and what the object store holds could not be read within {:?}: {why}. An error is \
+             not an empty store; nothing was begun",
+            self.wait
+        ))
     }
 }

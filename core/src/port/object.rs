@@ -31,6 +31,18 @@ pub enum ObjectRequest {
         /// Its bytes, gathered from slices.
         data: Vec<Bytes>,
     },
+    /// The keys of all objects of a kind behind a key.
+    List {
+        /// Which folder.
+        kind: ObjectKind,
+        /// Behind which.
+        after: Option<ObjectKey>,
+    },
+    /// Removes an object; one that is not there is fine.
+    Remove {
+        /// Which.
+        key: ObjectKey,
+    },
     /// Batches of one partition out of a data object, each verified against its place and its checksum.
     ReadBatches(ReadBatches),
 }
@@ -59,6 +71,10 @@ pub enum ObjectReply {
     Bytes(Bytes),
     /// For [`ObjectRequest::Create`].
     Created,
+    /// For [`ObjectRequest::List`], in their order.
+    Keys(Vec<ObjectKey>),
+    /// For [`ObjectRequest::Remove`].
+    Removed,
     /// For [`ObjectRequest::ReadBatches`].
     Batches(Vec<Bytes>),
 }

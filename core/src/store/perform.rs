@@ -27,6 +27,11 @@ pub fn perform(store: &dyn ObjectStore, request: &ObjectRequest) -> ObjectResult
         ObjectRequest::NewestManifest => newest_manifest(store).map(ObjectReply::Manifest),
         ObjectRequest::Read { key, bytes_max } => store.read(*key, *bytes_max).map(ObjectReply::Bytes),
         ObjectRequest::Create { key, data } => store.create(*key, data).map(|()| ObjectReply::Created),
+        ObjectRequest::List { kind, after } => {
+            let listed = store.list(*kind, *after)?;
+            Ok(ObjectReply::Keys(listed.into_iter().map(|entry| entry.key).collect()))
+        }
+        ObjectRequest::Remove { key } => store.remove(*key).map(|()| ObjectReply::Removed),
         ObjectRequest::ReadBatches(read) => read_batches(store, read).map(ObjectReply::Batches),
     }
 }

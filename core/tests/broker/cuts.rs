@@ -6,7 +6,7 @@ use evenkeel_core::{
     Broker, Config, Effect, Event,
     config::StoreConfig,
     log::Refusal,
-    port::{Fault, FileName, FoundOffset, perform},
+    port::{Fault, FileName, FoundOffset, Now, perform},
     store::{self, Manifest, ObjectKey},
     units::{Instant, Lsn, Offset, SegmentSequence},
 };
@@ -57,6 +57,8 @@ fn the_first_start_takes_the_epoch_and_a_change_is_in_the_store_after_the_interv
     assert_eq!(second.tail.len(), 1);
     let part = second.tail[0].parts[0];
     assert_eq!((part.first, part.end), (Offset(0), Offset(30)));
+    // What earlier processes left is looked for once.
+    rig.pass(INTERVAL * 30);
     let requests = *rig.store.requests.lock().expect("not poisoned");
     rig.pass(INTERVAL * 60);
     assert_eq!(*rig.store.requests.lock().expect("not poisoned"), requests, "an idle hour costs nothing");
@@ -172,6 +174,36 @@ fn an_empty_disk_and_a_store_without_an_answer_is_no_start() {
     rig.store.set_down(false);
     let rig = lose_disk(rig);
     assert!(rig.broker.state().is_some_and(|state| state.topic_named("t").is_some()));
+}
+
+/// A server that takes requests and does not answer holds up nobody for longer than one that refuses them.
+#[test]
+fn an_empty_disk_and_a_store_that_keeps_silent_is_refused_when_the_time_to_start_is_over() {
+    let disk = Memory::default();
+    let mut effects = Vec::new();
+    let mut broker = Broker::boot(stored(), 1, &mut effects);
+    let mut now = Now::default();
+    let mut asked = 0;
+    loop {
+        let mut events = Vec::new();
+        for effect in std::mem::take(&mut effects) {
+            match effect {
+                Effect::Disk(op, request) => events.push(Event::Disk(op, perform(&disk, &request.steps))),
+                Effect::Object(..) => asked += 1,
+                Effect::Halt(fault) => {
+                    assert!(matches!(fault, Fault::Refused(Refusal::Store(_))), "{fault:?}");
+                    assert_eq!((now.mono, asked), (Instant::default().after(Duration::from_secs(10)), 1));
+                    assert!(disk.names().is_empty(), "nothing was begun");
+                    return;
+                }
+                other => assert!(matches!(other, Effect::Notice(_)), "{other:?}"),
+            }
+        }
+        let due = broker.turn(now, &mut events, &mut effects);
+        if effects.is_empty() {
+            now.mono = due.expect("it does not wait for ever");
+        }
+    }
 }
 
 #[test]

@@ -1,3 +1,11 @@
+#[path = "../../../tests/src/face.rs"]
+#[allow(
+    clippy::disallowed_methods,
+    dead_code,
+    unreachable_pub,
+    clippy::disallowed_methods,
+    reason = "the tests of the whole binary have it from a library and use more of it, and it lives in no simulated time"
+)]
 mod face;
 mod suite;
 

@@ -9,23 +9,23 @@ use crate::object::StorePlace;
 pub struct StoreFlags {
     /// Object store: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, or file:///PATH for a directory that is
     /// there. Credentials come from the environment, or from the machine; one prefix belongs to one cluster.
-    #[arg(long, env = "EVENKEEL_OBJECT_STORE", value_name = "URL", hide = true)]
+    #[arg(long, env = "EVENKEEL_OBJECT_STORE", value_name = "URL")]
     pub object_store: Option<String>,
 
     /// Bucket on S3, instead of --object-store.
-    #[arg(long, env = "EVENKEEL_S3_BUCKET", value_name = "NAME", hide = true)]
+    #[arg(long, env = "EVENKEEL_S3_BUCKET", value_name = "NAME")]
     pub s3_bucket: Option<String>,
 
     /// Server that speaks S3: https://HOST[:PORT], or http:// for one without TLS. Default: AWS_ENDPOINT_URL, or AWS.
-    #[arg(long, env = "EVENKEEL_S3_ENDPOINT", value_name = "URL", hide = true)]
+    #[arg(long, env = "EVENKEEL_S3_ENDPOINT", value_name = "URL")]
     pub s3_endpoint: Option<String>,
 
     /// Region of the bucket. Default: AWS_REGION, or us-east-1.
-    #[arg(long, env = "EVENKEEL_S3_REGION", value_name = "REGION", hide = true)]
+    #[arg(long, env = "EVENKEEL_S3_REGION", value_name = "REGION")]
     pub s3_region: Option<String>,
 
     /// What every key in the bucket begins with.
-    #[arg(long, env = "EVENKEEL_S3_PREFIX", value_name = "PREFIX", hide = true)]
+    #[arg(long, env = "EVENKEEL_S3_PREFIX", value_name = "PREFIX")]
     pub s3_prefix: Option<String>,
 }
 

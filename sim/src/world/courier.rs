@@ -88,6 +88,7 @@ impl World {
     pub(super) fn call_done(&mut self, number: u64) -> Verdict {
         let Some(call) = self.calls.get_mut(&number) else { return Ok(()) };
         let commits = matches!(call.request, ObjectRequest::Create { key: ObjectKey::Manifest(_), .. });
+        let removes = matches!(call.request, ObjectRequest::Remove { .. });
         let result = perform(self.disk.store(), &call.request);
         let (late, created) = (call.fate == Fate::Late, result.is_ok());
         self.tell(&[41, number, u64::from(created)], || {
@@ -100,6 +101,9 @@ impl World {
             self.calls.remove(&number);
         } else if let Some(call) = self.calls.get_mut(&number) {
             call.result = Some(result);
+        }
+        if commits || removes {
+            self.check_store_whole()?;
         }
         if commits && created { self.lose_the_disk_perhaps(self.shape.checked_answers, true) } else { Ok(()) }
     }
@@ -148,8 +152,10 @@ impl World {
 
 fn key_of(request: &ObjectRequest) -> Option<ObjectKey> {
     match request {
-        ObjectRequest::NewestManifest => None,
-        ObjectRequest::Read { key, .. } | ObjectRequest::Create { key, .. } => Some(*key),
+        ObjectRequest::NewestManifest | ObjectRequest::List { .. } => None,
+        ObjectRequest::Read { key, .. }
+        | ObjectRequest::Create { key, .. }
+        | ObjectRequest::Remove { key } => Some(*key),
         ObjectRequest::ReadBatches(read) => Some(ObjectKey::Data(read.object.name)),
     }
 }
@@ -163,6 +169,9 @@ fn brief(request: &ObjectRequest) -> String {
         ObjectRequest::NewestManifest => String::from("asks for the newest manifest"),
         ObjectRequest::Read { key, .. } => format!("reads {key}"),
         ObjectRequest::Create { key, .. } => format!("creates {key}"),
+        ObjectRequest::List { kind, after: None } => format!("lists {}", kind.folder()),
+        ObjectRequest::List { after: Some(after), .. } => format!("lists what comes behind {after}"),
+        ObjectRequest::Remove { key } => format!("removes {key}"),
         ObjectRequest::ReadBatches(read) => {
             format!("reads partition {} from {} in {}", read.partition, read.from, read.object.name)
         }

@@ -15,7 +15,7 @@ use crate::{
     probe::{Ended, Probe},
     reading::Reading,
     violation::{Verdict, broken},
-    world::{World, loss},
+    world::{LIVENESS_MICROS, World, loss},
 };
 
 /// What was promised when a cut was begun.
@@ -81,6 +81,47 @@ impl World {
         }
         self.satisfied();
         Ok(())
+    }
+
+    /// O3: each object that the newest manifest refers to is there.
+    pub(super) fn check_store_whole(&self) -> Verdict {
+        let store = self.disk.store();
+        let missing = match store.referred() {
+            Ok(referred) => referred.into_iter().find(|key| store.object(*key).is_none()),
+            Err(index) => Some(index),
+        };
+        match missing {
+            Some(key) => {
+                broken("dangling-object", format!("the newest manifest refers to {key}, which is not there"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Once all is calm, what nothing refers to goes: all that earlier epochs left, and all manifests but the newest. By a process that
+    /// has just started: an object that lands very late is found by the next one.
+    pub(super) fn check_no_garbage(&self, calm: &mut Probe) -> Verdict {
+        if !self.shape.stored {
+            return Ok(());
+        }
+        // Once to look for leftovers, and once to remove them.
+        calm.wait(LIVENESS_MICROS + 4 * self.shape.garbage_micros);
+        let store = calm.disk().store();
+        let Some(newest) = store.newest_manifest() else { return Ok(()) };
+        let Ok(referred) = store.referred() else {
+            return broken("dangling-object", "an index is not there");
+        };
+        let forgotten = store.keys().into_iter().find(|key| match key {
+            ObjectKey::Manifest(number) => number + self.shape.manifests_kept <= newest.number,
+            ObjectKey::Data(name) | ObjectKey::State(name) | ObjectKey::Index(name) => {
+                name.epoch < newest.epoch && !referred.contains(key)
+            }
+            ObjectKey::Probe(_) => false,
+        });
+        match forgotten {
+            Some(key) => broken("forgotten-object", format!("nothing refers to {key}, and it stays")),
+            None => Ok(()),
+        }
     }
 
     /// An empty disk and a store that does not answer: nothing is begun.
@@ -174,6 +215,14 @@ impl World {
 
     /// Another machine has taken over, and this process does not know it.
     fn check_zombie(&mut self, restored: &Probe) -> Verdict {
+        let mut restored = restored.clone();
+        if self.oracle.chance(500) {
+            // The number that the zombie takes next may be free again.
+            for turn in 0..self.shape.manifests_kept + 2 {
+                restored.change(&format!("changed-{turn}"));
+                restored.wait(self.shape.flush_micros + 2_000_000 + self.shape.garbage_micros);
+            }
+        }
         let Some(mut zombie) = self.copy_of_live_beside(restored.disk().store().clone()) else {
             return Ok(());
         };
@@ -198,14 +247,21 @@ impl World {
             left = again.disk().durable_only();
         }
         let before = restored.disk().store().newest_manifest();
-        zombie.change();
+        zombie.change("changed");
         zombie.wait(100_000_000);
         // What it was asked first it may have refused, for a disk that was full a moment ago.
         if zombie.ended().is_none() {
-            zombie.change();
+            zombie.change("changed again");
             zombie.wait(100_000_000);
         }
         let unchanged = zombie.disk().store().newest_manifest() == before;
+        let whole =
+            zombie.disk().store().referred().is_ok_and(|referred| {
+                referred.iter().all(|key| zombie.disk().store().object(*key).is_some())
+            });
+        if !whole {
+            return broken("dangling-object", "a process that was replaced removes what is needed");
+        }
         match zombie.ended() {
             Some(Ended::Halted(Fault::Deposed(_))) if unchanged => Ok(()),
             // It was about to stop in any case, or its disk to fail.

@@ -247,12 +247,13 @@ impl World {
             Fault::LogWrite(_) => excused,
             Fault::Deposed(_) => false,
             Fault::Refused(Refusal::Disk(error)) => excused && error.kind != DiskErrorKind::Damaged,
+            // An empty disk, and no answer for as long as a start waits.
+            Fault::Refused(Refusal::Store(_)) => self.shape.store_fails() && !self.winding_down,
             Fault::Refused(
                 Refusal::Damage(_)
                 | Refusal::ForeignCluster { .. }
                 | Refusal::ForeignNode { .. }
                 | Refusal::NewerFormat { .. }
-                | Refusal::Store(_)
                 | Refusal::EpochsExhausted
                 | Refusal::LossNotNamed { .. },
             ) => false,
@@ -260,7 +261,11 @@ impl World {
         if !honest {
             return broken(kind, text);
         }
-        self.mark(if kind == "false-halt" { "halted" } else { "refused for a disk error" });
+        self.mark(match fault {
+            Fault::LogWrite(_) | Fault::Deposed(_) => "halted",
+            Fault::Refused(Refusal::Store(_)) => "refused without the store",
+            Fault::Refused(_) => "refused for a disk error",
+        });
         self.end_process(true);
         self.power_fails_perhaps();
         self.start_later();

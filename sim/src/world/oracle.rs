@@ -152,10 +152,11 @@ impl World {
         }
         // After an orderly stop nothing depends on the page cache.
         self.exhibit("stops the broker in order, cuts the power and starts again:");
-        let again = self.check_image(probe.disk().durable_only())?;
+        let mut again = self.check_image(probe.disk().durable_only())?;
         if again.canonical() != before {
             return broken("state-differs", "an orderly stop, and the next process knows something else");
         }
+        self.check_no_garbage(&mut again)?;
         self.tell(&[98], || Scene::new(Lane::Oracle, Kind::Fine, "everything is as promised"));
         Ok(())
     }

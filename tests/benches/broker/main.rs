@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
 mod groups;
+mod store;
 
 use std::{
     fs::{self, File},
@@ -32,6 +33,7 @@ fn main() {
         ("latency", latency as fn(&Path)),
         ("throughput", throughput),
         ("groups", groups::groups),
+        ("store", store::store),
         ("idle", idle),
     ] {
         if only.as_ref().is_none_or(|only| only == name) {

@@ -81,6 +81,9 @@ impl Live {
         self.fetches.wake(&partition.waiting);
         self.commit(Entry::RecordsDeleted { partition: id, log_start: offset }, Bytes::new());
         self.cache.forget_below(id, offset);
+        if let Some(cuts) = &mut self.cuts {
+            cuts.records_deleted(id, offset, &self.state);
+        }
         Ok(offset)
     }
 

@@ -1,11 +1,14 @@
 //! Which data objects hold which offsets of a partition: what the newest manifest says, in memory, 32 bytes for each partition in
-//! each object.
+//! each object. And which of them nobody needs any more.
 
-use alloc::{collections::BTreeMap, collections::VecDeque, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    vec::Vec,
+};
 
 use crate::{
     planted::{Planted, planted},
-    store::{DataRef, StoredObject},
+    store::{DataRef, ObjectName, StoredObject},
     units::{Offset, PartitionId, Timestamp},
 };
 
@@ -28,18 +31,38 @@ pub(in crate::broker) struct Place {
     pub(in crate::broker) newest: Timestamp,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    object: StoredObject,
+    /// Partitions that need it.
+    needed_by: u32,
+    /// The newest manifest refers to it.
+    referred: bool,
+}
+
+/// An index of the newest manifest. The slots of its objects come behind those of the index before.
+#[derive(Clone, Copy, Debug)]
+struct Listed {
+    name: ObjectName,
+    upto: u32,
+}
+
 /// All of it.
 #[derive(Clone, Debug, Default)]
 pub(in crate::broker) struct Archive {
-    objects: Vec<StoredObject>,
+    objects: Vec<Slot>,
     partitions: BTreeMap<PartitionId, VecDeque<Range>>,
+    indexes: Vec<Listed>,
+    /// Slots of objects that nobody needs, though the newest manifest refers to them.
+    unneeded: BTreeSet<u32>,
 }
 
 impl Archive {
     /// One more object. Objects come in the order in which they were committed, so offsets only grow.
     pub(super) fn add(&mut self, data: &DataRef) {
         let slot = u32::try_from(self.objects.len()).expect("2^32 objects do not fit into memory");
-        self.objects.push(data.object);
+        let needed_by = u32::try_from(data.parts.len()).expect("partitions are bounded");
+        self.objects.push(Slot { object: data.object, needed_by, referred: true });
         for part in &data.parts {
             let ranges = self.partitions.entry(part.partition).or_default();
             assert!(ranges.back().is_none_or(|last| last.end <= part.first), "offsets are stored in order");
@@ -48,14 +71,97 @@ impl Archive {
         }
     }
 
+    /// All objects that were added so far, and are in no other index, are in that one.
+    pub(super) fn indexed(&mut self, name: ObjectName) {
+        let upto = u32::try_from(self.objects.len()).expect("counted when they were added");
+        self.indexes.push(Listed { name, upto });
+    }
+
+    /// An index is written anew, or is not there any more.
+    pub(super) fn index_replaced(&mut self, old: ObjectName, new: Option<ObjectName>) {
+        match new {
+            Some(new) => {
+                self.indexes.iter_mut().filter(|index| index.name == old).for_each(|index| index.name = new);
+            }
+            None => self.indexes.retain(|index| index.name != old),
+        }
+    }
+
     /// The partition is gone.
     pub(super) fn forget(&mut self, partition: PartitionId) {
-        self.partitions.remove(&partition);
+        for range in self.partitions.remove(&partition).unwrap_or_default() {
+            self.release(range.slot);
+        }
     }
 
     /// Forgets partitions that are gone.
     pub(super) fn keep(&mut self, is_there: impl Fn(PartitionId) -> bool) {
-        self.partitions.retain(|partition, _| is_there(*partition));
+        let gone: Vec<PartitionId> = self.partitions.keys().copied().filter(|id| !is_there(*id)).collect();
+        for partition in gone {
+            self.forget(partition);
+        }
+    }
+
+    /// The partition begins there now.
+    pub(super) fn drop_below(&mut self, partition: PartitionId, log_start: Offset) {
+        let Some(ranges) = self.partitions.get_mut(&partition) else { return };
+        let below = ranges.partition_point(|range| range.end <= log_start);
+        let below: Vec<Range> = ranges.drain(..below).collect();
+        for range in below {
+            self.release(range.slot);
+        }
+    }
+
+    fn release(&mut self, slot: u32) {
+        let object = &mut self.objects[slot as usize];
+        object.needed_by -= 1;
+        if object.needed_by == 0 && object.referred {
+            self.unneeded.insert(slot);
+        }
+    }
+
+    /// Objects that nobody needs, though the newest manifest refers to them.
+    pub(super) fn unneeded(&self) -> BTreeSet<ObjectName> {
+        self.unneeded.iter().map(|slot| self.objects[*slot as usize].object.name).collect()
+    }
+
+    /// How many of them are in each index, in the order of the indexes.
+    pub(super) fn unneeded_in_indexes(&self, unneeded: &BTreeSet<ObjectName>) -> Vec<u32> {
+        let mut from = 0;
+        let mut counts = Vec::with_capacity(self.indexes.len());
+        for index in &self.indexes {
+            let within = self.unneeded.range(from..index.upto);
+            let counted = within.filter(|slot| unneeded.contains(&self.objects[**slot as usize].object.name));
+            counts.push(u32::try_from(counted.count()).expect("slots are counted in 32 bits"));
+            from = index.upto;
+        }
+        counts
+    }
+
+    /// The newest manifest does not refer to these any more, but for those in indexes that stay as they are. Returns which.
+    pub(super) fn drop_unneeded(
+        &mut self,
+        names: &BTreeSet<ObjectName>,
+        stays: impl Fn(ObjectName) -> bool,
+    ) -> Vec<ObjectName> {
+        let mut dropped = Vec::new();
+        let (objects, indexes) = (&mut self.objects, &self.indexes);
+        self.unneeded.retain(|slot| {
+            let object = &mut objects[*slot as usize];
+            let index = indexes.get(indexes.partition_point(|index| index.upto <= *slot));
+            if !names.contains(&object.object.name) || index.is_some_and(|index| stays(index.name)) {
+                return true;
+            }
+            object.referred = false;
+            dropped.push(object.object.name);
+            false
+        });
+        dropped
+    }
+
+    /// All objects that the newest manifest refers to.
+    pub(super) fn referred(&self) -> BTreeSet<ObjectName> {
+        self.objects.iter().filter(|slot| slot.referred).map(|slot| slot.object.name).collect()
     }
 
     /// Offset behind the last stored record; `None`: nothing is stored.
@@ -104,7 +210,7 @@ impl Archive {
 
     fn place(&self, range: &Range) -> Place {
         Place {
-            object: self.objects[range.slot as usize],
+            object: self.objects[range.slot as usize].object,
             bytes: u64::from(range.bytes),
             newest: range.newest,
         }

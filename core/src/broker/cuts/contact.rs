@@ -15,7 +15,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use bytes::Bytes;
 
-use super::{Cuts, View, create_manifest, tell_failure};
+use super::{Cuts, View, confirm, create_manifest, tell_failure};
 use crate::{
     limits::{INDEX_BYTES_MAX, RESERVED_OFFSETS},
     marks::{Mark, mark},
@@ -85,6 +85,14 @@ pub(super) fn taken_over(number: u64, found: &Bytes) -> String {
     )
 }
 
+/// What an operator is told whose manifest comes too late.
+pub(super) fn left_behind(number: u64, newest: ObjectKey) -> String {
+    format!(
+        "manifest {number} was committed, but the newest is {newest}: this process has slept, and another has taken over this \
+         cluster's object store meanwhile. This one stops; whatever of its log is not in the store will not come there."
+    )
+}
+
 impl Cuts {
     pub(super) fn go_on_contact(&mut self, view: View<'_>, turn: &mut Turn<'_>) {
         match &self.contact {
@@ -131,7 +139,21 @@ impl Cuts {
             (CutOp::Manifest, Ok(ObjectReply::Manifest(newest))) => self.asked(newest, view, turn),
             (CutOp::Index, Ok(ObjectReply::Bytes(bytes))) => self.loaded(&bytes, view, turn),
             (CutOp::Claim, Ok(_)) => {
+                let Contact::Claiming { manifest, .. } = &self.contact else {
+                    unreachable!("a claim is waited for")
+                };
+                confirm(ObjectKey::Manifest(manifest.number), CutOp::ConfirmClaim, turn);
+                Ok(())
+            }
+            (CutOp::ConfirmClaim, Ok(ObjectReply::Keys(behind))) if behind.is_empty() => {
                 self.claimed(view, turn);
+                Ok(())
+            }
+            // Its number was free again: all is asked anew.
+            (CutOp::ConfirmClaim, Ok(ObjectReply::Keys(_))) => {
+                mark(Mark::ClaimTooOld);
+                let attempts = self.contact.attempts();
+                self.contact = Contact::Waiting { next: turn.now.mono, attempts };
                 Ok(())
             }
             (_, Ok(_)) => unreachable!("each request has a reply of its kind"),
@@ -226,10 +248,15 @@ impl Cuts {
     /// What is stored, as a manifest says.
     pub(super) fn load(&mut self, manifest: &Manifest, indexes: &[Index], state: &State) {
         self.archive = super::Archive::default();
-        for data in indexes.iter().flat_map(|index| &index.objects).chain(&manifest.tail) {
-            self.archive.add(data);
+        for (told, index) in manifest.indexes.iter().zip(indexes) {
+            index.objects.iter().for_each(|data| self.archive.add(data));
+            self.archive.indexed(told.name);
         }
+        manifest.tail.iter().for_each(|data| self.archive.add(data));
         self.archive.keep(|partition| state.partition(partition).is_some());
+        for partition in state.partitions() {
+            self.archive.drop_below(partition.id, partition.log_start);
+        }
         self.measure_all(state);
     }
 

@@ -106,6 +106,8 @@ pub(super) enum What {
     Data(DataRef),
     State(StateRef),
     Index(IndexRef),
+    /// In the place of another.
+    Rewritten(IndexRef),
 }
 
 /// An object that is complete.
@@ -133,7 +135,7 @@ impl Object {
                 state.name = name;
                 ObjectKey::State(name)
             }
-            What::Index(index) => {
+            What::Index(index) | What::Rewritten(index) => {
                 index.name = name;
                 ObjectKey::Index(name)
             }
@@ -233,6 +235,14 @@ impl Upload {
         match self.stage {
             Stage::Writing(object) | Stage::Pausing(object, _) => object,
             Stage::Gathering(_) => unreachable!("an object is gathered before it is written"),
+        }
+    }
+
+    /// Its key, once it is being written.
+    pub(super) fn key(&self) -> Option<ObjectKey> {
+        match &self.stage {
+            Stage::Writing(object) | Stage::Pausing(object, _) => Some(object.key),
+            Stage::Gathering(_) => None,
         }
     }
 

@@ -110,7 +110,7 @@ impl Walk {
     /// There is no log: it goes on behind what is stored.
     pub(super) fn resume(&mut self, manifest: &Manifest) {
         self.next = manifest.cut;
-        self.epoch = if planted(Planted::RestoredEpochNotRaised) { Epoch(0) } else { manifest.epoch };
+        self.epoch = manifest.epoch;
     }
 
     pub(super) fn scans_absorbed(&self) -> usize {

@@ -154,7 +154,13 @@ fn newest(store: &Stored) -> Result<ObjectKey, Failure> {
         Ok(ObjectReply::Manifest(None)) => {
             Err(Failure::Wrong(format!("there is no manifest in {}", store.place)))
         }
-        Ok(ObjectReply::Bytes(_) | ObjectReply::Created | ObjectReply::Batches(_)) => {
+        Ok(
+            ObjectReply::Bytes(_)
+            | ObjectReply::Created
+            | ObjectReply::Batches(_)
+            | ObjectReply::Keys(_)
+            | ObjectReply::Removed,
+        ) => {
             unreachable!("the newest manifest was asked for")
         }
         Err(error) => Err(Failure::Wrong(error.to_string())),

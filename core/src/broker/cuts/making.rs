@@ -1,0 +1,584 @@
+//! From the beginning of a cut to its manifest.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format, vec,
+    vec::Vec,
+};
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::{
+    Committed, Cut, Cuts, NOT_DATA, Rewrite, Stage, Uploading, View, confirm, contact, create_manifest,
+    footer, tell_failure,
+    upload::{Object, Part, Upload, What, plan},
+};
+use crate::{
+    limits::{DATA_OBJECTS_IN_FLIGHT, INDEX_BYTES_MAX, MANIFEST_BYTES_MAX, RESERVED_OFFSETS},
+    marks::{Mark, mark},
+    partition::Partition,
+    planted::{Planted, planted},
+    port::{DiskResult, Fault, Notice, ObjectErrorKind, ObjectReply, ObjectRequest, ObjectResult},
+    state::checkpoint,
+    store::{DataRef, Index, IndexRef, Manifest, ObjectKey, ObjectName, StateRef, read_index},
+    turn::{CutOp, Purpose, Turn},
+    units::{Lsn, PartitionId},
+};
+
+impl Cuts {
+    pub(super) fn begin(&mut self, view: View<'_>, turn: &mut Turn<'_>) {
+        mark(Mark::CutBegun);
+        let upto = view.log.staged_upto();
+        // Also what is on its way into the log: it will be durable before this is read.
+        let waits = |partition: &&Partition| {
+            (partition.visible < partition.log_end && !planted(Planted::CutOfDurableOnly))
+                || self.unstored.contains_key(&partition.id)
+        };
+        let part = |partition: &Partition| Part::new(partition, self.stored_end(partition));
+        let parts: BTreeMap<PartitionId, Part> =
+            view.state.partitions().filter(waits).map(|partition| (partition.id, part(partition))).collect();
+        self.last_begun = Some(turn.now.mono);
+        self.cut = Some(Cut {
+            upto,
+            at: turn.now.wall,
+            begun: turn.now.mono,
+            since: self.changed_since.take(),
+            partitions: parts.keys().copied().collect(),
+            state: Bytes::from(checkpoint::encode(view.state, upto)),
+            // By the state at the cut: what goes later, a restore of this cut still needs.
+            unneeded: self.archive.unneeded(),
+            stage: Stage::AwaitingLog(parts),
+        });
+    }
+
+    pub(super) fn go_on_cut(&mut self, view: View<'_>, turn: &mut Turn<'_>) {
+        let Some(mut cut) = self.cut.take() else { return };
+        loop {
+            match &mut cut.stage {
+                Stage::AwaitingLog(parts) => {
+                    if view.log.durable() < cut.upto && !planted(Planted::CutAheadOfLog) {
+                        mark(Mark::CutAwaitsLog);
+                        break;
+                    }
+                    let parts = core::mem::take(parts).into_values().collect();
+                    self.begin_uploads(&mut cut, parts, view, turn);
+                }
+                Stage::Uploading(uploading) => {
+                    self.go_on_uploads(uploading, cut.upto, view, turn);
+                    if !uploading.is_done() {
+                        break;
+                    }
+                    let Some(newest) = &self.newest else { break };
+                    let unneeded = &cut.unneeded;
+                    let tail = newest.tail.iter().filter(|data| !unneeded.contains(&data.object.name));
+                    let size: usize = tail.chain(uploading.data.values()).map(DataRef::encoded_len).sum();
+                    if size > self.config.manifest_tail_bytes && uploading.index.is_none() {
+                        self.begin_index(uploading, unneeded, view, turn);
+                        break;
+                    }
+                    self.begin_commit(&mut cut, view, turn);
+                    break;
+                }
+                Stage::Committing { manifest, attempts, made, next, .. } => {
+                    if next.is_none_or(|at| at > turn.now.mono) {
+                        break;
+                    }
+                    *next = None;
+                    let key = ObjectKey::Manifest(manifest.number);
+                    *attempts += 1;
+                    if *made {
+                        confirm(key, CutOp::Confirm, turn);
+                        break;
+                    }
+                    // Whether there is one by now is asked first: an attempt that seemed to fail may have come through.
+                    turn.object(
+                        Purpose::Cut(CutOp::Look),
+                        ObjectRequest::Read { key, bytes_max: MANIFEST_BYTES_MAX },
+                    );
+                    break;
+                }
+            }
+        }
+        self.cut = Some(cut);
+    }
+
+    fn begin_uploads(&mut self, cut: &mut Cut, parts: Vec<Part>, view: View<'_>, turn: &mut Turn<'_>) {
+        let mut uploading =
+            Uploading { planned: plan(parts, self.config.object_bytes), ..Uploading::default() };
+        let name = self.name(view.state.epoch);
+        let state = StateRef { name, len: cut.state.len() as u64, crc: crc32c::crc32c(&cut.state) };
+        let object = Object::new(What::State(state), ObjectKey::State(name), vec![cut.state.clone()]);
+        uploading.uploads.insert(name.number, Upload::write(name.number, NOT_DATA, object, turn));
+        self.begin_rewrite(&mut uploading, &cut.unneeded, turn);
+        if planted(Planted::RemovedBeforeCommit)
+            && let Some(state) = self.newest.as_ref().and_then(|newest| newest.state)
+        {
+            self.garbage.add(turn.now.mono, ObjectKey::State(state.name));
+        }
+        cut.stage = Stage::Uploading(uploading);
+    }
+
+    /// Begins the next objects of the plan, and tries again what has waited for it.
+    fn go_on_uploads(&mut self, uploading: &mut Uploading, upto: Lsn, view: View<'_>, turn: &mut Turn<'_>) {
+        let due = |upload: &Upload| upload.paused_until().is_some_and(|at| at <= turn.now.mono);
+        let again: Vec<u32> =
+            uploading.uploads.iter().filter(|(_, upload)| due(upload)).map(|(id, _)| *id).collect();
+        for id in again {
+            if let Some(upload) = uploading.uploads.remove(&id) {
+                let order = upload.order;
+                uploading.uploads.insert(id, Upload::write(id, order, upload.object(), turn));
+            }
+        }
+        while uploading.uploads.values().filter(|upload| upload.order != NOT_DATA).count()
+            < DATA_OBJECTS_IN_FLIGHT
+        {
+            let Some(planned) = uploading.planned.pop_front() else { return };
+            let (name, order) = (self.name(view.state.epoch), uploading.begun);
+            uploading.begun += 1;
+            let upload = match Upload::gather(name.number, order, planned, view.cache, turn) {
+                Ok(upload) => upload,
+                Err(gathered) => {
+                    let object = gathered.object(name, &footer(upto, view));
+                    Upload::write(name.number, order, object, turn)
+                }
+            };
+            uploading.uploads.insert(name.number, upload);
+        }
+    }
+
+    fn begin_index(
+        &mut self,
+        uploading: &mut Uploading,
+        unneeded: &BTreeSet<ObjectName>,
+        view: View<'_>,
+        turn: &mut Turn<'_>,
+    ) {
+        mark(Mark::CutIndexed);
+        let old = self.newest.as_ref().map_or(&[][..], |newest| &newest.tail);
+        let old = old.iter().filter(|data| !unneeded.contains(&data.object.name));
+        let index = Index { objects: old.chain(uploading.data.values()).cloned().collect() };
+        let (number, upload) = self.write_index(&index, What::Index, view, turn);
+        uploading.uploads.insert(number, upload);
+    }
+
+    fn write_index(
+        &mut self,
+        index: &Index,
+        what: fn(IndexRef) -> What,
+        view: View<'_>,
+        turn: &mut Turn<'_>,
+    ) -> (u32, Upload) {
+        let bytes = Bytes::from(index.encode());
+        let name = self.name(view.state.epoch);
+        let index = IndexRef {
+            name,
+            len: bytes.len() as u64,
+            crc: crc32c::crc32c(&bytes),
+            objects: u32::try_from(index.objects.len()).expect("bounded by its bytes"),
+        };
+        let object = Object::new(what(index), ObjectKey::Index(name), vec![bytes]);
+        (name.number, Upload::write(name.number, NOT_DATA, object, turn))
+    }
+
+    /// Of the indexes that are at least half of objects that nobody needs, but not only of them, the first is read, to be written anew
+    /// without these. One at a cut: it costs two requests.
+    fn begin_rewrite(
+        &mut self,
+        uploading: &mut Uploading,
+        unneeded: &BTreeSet<ObjectName>,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(newest) = &self.newest else { return };
+        let counts = self.archive.unneeded_in_indexes(unneeded);
+        let told = newest
+            .indexes
+            .iter()
+            .zip(counts)
+            .find(|(index, count)| *count < index.objects && *count >= index.objects.div_ceil(2));
+        if let Some((told, _)) = told {
+            mark(Mark::IndexRewritten);
+            let request =
+                ObjectRequest::Read { key: ObjectKey::Index(told.name), bytes_max: INDEX_BYTES_MAX };
+            turn.object(Purpose::Cut(CutOp::Reread), request);
+            uploading.rewrite = Some(Rewrite { old: *told, new: None });
+        }
+    }
+
+    /// The index that is to be written anew.
+    fn reread(&mut self, result: ObjectResult, view: View<'_>, turn: &mut Turn<'_>) {
+        let Some(Cut { stage: Stage::Uploading(uploading), unneeded, .. }) = &mut self.cut else { return };
+        let Some(rewrite) = &uploading.rewrite else { return };
+        let read = match result {
+            Ok(ObjectReply::Bytes(bytes)) => read_index(&rewrite.old, &bytes),
+            Ok(_) => unreachable!("a whole object was asked for"),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(mut index) => {
+                index.objects.retain(|data| !unneeded.contains(&data.object.name));
+                let (number, upload) = self.write_index(&index, What::Rewritten, view, turn);
+                if let Some(Cut { stage: Stage::Uploading(uploading), .. }) = &mut self.cut {
+                    uploading.uploads.insert(number, upload);
+                }
+            }
+            // It stays as it is. The next cut tries again.
+            Err(error) => {
+                mark(Mark::IndexStays);
+                uploading.rewrite = None;
+                tell_failure(1, &error, turn);
+            }
+        }
+    }
+
+    fn begin_commit(&mut self, cut: &mut Cut, view: View<'_>, turn: &mut Turn<'_>) {
+        let (Stage::Uploading(uploading), Some(newest)) = (&mut cut.stage, &self.newest) else { return };
+        let added: Vec<DataRef> = core::mem::take(&mut uploading.data).into_values().collect();
+        let mut manifest = Manifest {
+            number: newest.number + 1,
+            cut: cut.upto,
+            cut_at: cut.at,
+            reserved_offsets: RESERVED_OFFSETS,
+            state: uploading.state,
+            ..newest.clone()
+        };
+        let unneeded = if planted(Planted::UnneededByLaterState) {
+            self.archive.unneeded()
+        } else {
+            core::mem::take(&mut cut.unneeded)
+        };
+        let counts = self.archive.unneeded_in_indexes(&unneeded);
+        let mut stays = counts.iter().zip(&newest.indexes).map(|(count, index)| *count < index.objects);
+        manifest.indexes.retain(|_| stays.next().unwrap_or(true));
+        if let Some(Rewrite { old, new: Some(new) }) = uploading.rewrite
+            && let Some(index) = manifest.indexes.iter_mut().find(|index| index.name == old.name)
+        {
+            *index = new;
+        }
+        manifest.tail.retain(|data| !unneeded.contains(&data.object.name));
+        if let Some(index) = uploading.index {
+            manifest.indexes.push(index);
+            manifest.tail.clear();
+        } else {
+            manifest.tail.extend(added.iter().cloned());
+        }
+        let (rewritten, indexed) = (uploading.rewrite, uploading.index.map(|index| index.name));
+        assert_eq!(manifest.epoch, view.state.epoch, "only the holder of an epoch commits in it");
+        let bytes = Bytes::from(manifest.encode());
+        create_manifest(&manifest, &bytes, CutOp::Commit, turn);
+        cut.stage = Stage::Committing {
+            manifest,
+            added,
+            unneeded,
+            rewritten,
+            indexed,
+            bytes,
+            attempts: 1,
+            made: false,
+            next: None,
+        };
+    }
+
+    /// A read of the log for an object has come to its end.
+    pub(in crate::broker) fn read(
+        &mut self,
+        id: u32,
+        result: DiskResult,
+        view: View<'_>,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(Cut { stage: Stage::Uploading(uploading), upto, .. }) = &mut self.cut else { return };
+        let Some(upload) = uploading.uploads.remove(&id) else { return };
+        match result {
+            Ok(replies) => {
+                let order = upload.order;
+                let name = ObjectName { epoch: view.state.epoch, number: id, writer: self.writer };
+                let object = upload.gathered(replies).object(name, &footer(*upto, view));
+                uploading.uploads.insert(id, Upload::write(id, order, object, turn));
+            }
+            Err(error) => {
+                mark(Mark::CutReadFailed);
+                self.give_up(&format!("cannot read what is to be stored: {error}"), turn);
+            }
+        }
+    }
+
+    /// The cut is not made. What was written for it is referred to by nothing.
+    fn give_up(&mut self, why: &str, turn: &mut Turn<'_>) {
+        let Some(cut) = self.cut.take() else { return };
+        mark(Mark::CutGivenUp);
+        if let Stage::Uploading(uploading) = &cut.stage {
+            for key in uploading.written() {
+                self.discard(key, turn);
+            }
+        }
+        self.changed_since = cut.since.or(self.changed_since);
+        self.cut_failures += 1;
+        let wait = turn.backoff(self.cut_failures);
+        self.hold_until = Some(turn.now.mono.after(wait));
+        turn.tell(Notice::error(format!("a cut was given up, the next try is in {wait:?}: {why}")));
+    }
+
+    /// A request to the store has come to its end.
+    ///
+    /// # Errors
+    /// Another process has taken over.
+    pub(in crate::broker) fn completed(
+        &mut self,
+        op: CutOp,
+        result: ObjectResult,
+        view: View<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Option<Committed>, Fault> {
+        match op {
+            CutOp::Manifest | CutOp::Index | CutOp::Claim | CutOp::ConfirmClaim => {
+                self.contact_completed(op, result, view, turn)?;
+                Ok(None)
+            }
+            CutOp::Upload(id) => {
+                self.uploaded(id, result, view, turn);
+                Ok(None)
+            }
+            CutOp::Reread => {
+                self.reread(result, view, turn);
+                Ok(None)
+            }
+            CutOp::Commit => Ok(self.committed(result, view, turn)),
+            CutOp::Look => {
+                self.looked(result, turn)?;
+                Ok(None)
+            }
+            CutOp::Confirm => self.confirmed(result, view, turn),
+            CutOp::Remove => {
+                self.removed(result, turn);
+                Ok(None)
+            }
+            CutOp::Leftovers => {
+                self.leftovers(result, turn);
+                Ok(None)
+            }
+        }
+    }
+
+    fn uploaded(&mut self, id: u32, result: ObjectResult, view: View<'_>, turn: &mut Turn<'_>) {
+        let renamed = match &result {
+            Err(error) if error.kind == ObjectErrorKind::Exists => Some(self.name(view.state.epoch)),
+            Ok(_) | Err(_) => None,
+        };
+        let Some(Cut { stage: Stage::Uploading(uploading), .. }) = &mut self.cut else { return };
+        let Some(mut upload) = uploading.uploads.remove(&id) else { return };
+        match (result, renamed) {
+            (Ok(_), _) => {
+                let order = upload.order;
+                match upload.object().what {
+                    What::Data(data) => drop(uploading.data.insert(order, data)),
+                    What::State(state) => uploading.state = Some(state),
+                    What::Index(index) => uploading.index = Some(index),
+                    What::Rewritten(index) => {
+                        if let Some(rewrite) = &mut uploading.rewrite {
+                            rewrite.new = Some(index);
+                        }
+                    }
+                }
+            }
+            // Most likely an attempt that seemed to fail. Nothing refers to it, so there is no need to know.
+            (Err(_), Some(name)) => {
+                mark(Mark::UploadRenamed);
+                let order = upload.order;
+                let object = upload.object();
+                let (old, object) = (object.key, object.renamed(name));
+                uploading.uploads.insert(name.number, Upload::write(name.number, order, object, turn));
+                self.discard(old, turn);
+            }
+            (Err(_), None) if planted(Planted::FailedUploadCounted) => {
+                let order = upload.order;
+                match upload.object().what {
+                    What::Data(data) => drop(uploading.data.insert(order, data)),
+                    What::State(state) => uploading.state = Some(state),
+                    What::Index(index) => uploading.index = Some(index),
+                    What::Rewritten(index) => {
+                        if let Some(rewrite) = &mut uploading.rewrite {
+                            rewrite.new = Some(index);
+                        }
+                    }
+                }
+            }
+            (Err(error), None) => {
+                mark(Mark::UploadFailed);
+                let attempts = upload.pause(turn);
+                tell_failure(attempts, &error, turn);
+                uploading.uploads.insert(id, upload);
+            }
+        }
+    }
+
+    fn committed(&mut self, result: ObjectResult, view: View<'_>, turn: &mut Turn<'_>) -> Option<Committed> {
+        let Some(Cut { stage: Stage::Committing { manifest, attempts, made, next, .. }, .. }) = &mut self.cut
+        else {
+            unreachable!("a commit is waited for")
+        };
+        match result {
+            Ok(_) if planted(Planted::CommitUnconfirmed) => Some(self.finish(view, turn)),
+            Ok(_) => {
+                *made = true;
+                confirm(ObjectKey::Manifest(manifest.number), CutOp::Confirm, turn);
+                None
+            }
+            Err(_) if planted(Planted::UnsureCommitCounted) => Some(self.finish(view, turn)),
+            Err(error) => {
+                mark(Mark::CommitUnsure);
+                // There is one: it may be our own. Otherwise it may still come.
+                let wait = match error.kind {
+                    ObjectErrorKind::Exists => Duration::ZERO,
+                    ObjectErrorKind::NotFound
+                    | ObjectErrorKind::Denied
+                    | ObjectErrorKind::Damaged
+                    | ObjectErrorKind::Unknown => turn.backoff(*attempts),
+                };
+                *next = Some(turn.now.mono.after(wait));
+                tell_failure(*attempts, &error, turn);
+                None
+            }
+        }
+    }
+
+    /// Whose manifest that is.
+    fn looked(&mut self, result: ObjectResult, turn: &mut Turn<'_>) -> Result<(), Fault> {
+        let Some(Cut { stage: Stage::Committing { manifest, bytes, attempts, made, next, .. }, .. }) =
+            &mut self.cut
+        else {
+            unreachable!("a commit is waited for")
+        };
+        match result {
+            Ok(ObjectReply::Bytes(found))
+                if found == *bytes && !planted(Planted::OwnCommitTakenForAnothers) =>
+            {
+                mark(Mark::CommitWasOurs);
+                *made = true;
+                confirm(ObjectKey::Manifest(manifest.number), CutOp::Confirm, turn);
+                Ok(())
+            }
+            Ok(ObjectReply::Bytes(found)) => {
+                mark(Mark::Deposed);
+                Err(Fault::Deposed(contact::taken_over(manifest.number, &found)))
+            }
+            Ok(_) => {
+                unreachable!("a whole object was asked for")
+            }
+            Err(error) if error.kind == ObjectErrorKind::NotFound => {
+                mark(Mark::CommitAgain);
+                create_manifest(manifest, bytes, CutOp::Commit, turn);
+                Ok(())
+            }
+            Err(error) => {
+                let wait = turn.backoff(*attempts);
+                *next = Some(turn.now.mono.after(wait));
+                tell_failure(*attempts, &error, turn);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether there are manifests behind it. Then its number was one that had been taken and was free again, for this process has slept.
+    fn confirmed(
+        &mut self,
+        result: ObjectResult,
+        view: View<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Option<Committed>, Fault> {
+        let Some(Cut { stage: Stage::Committing { manifest, attempts, next, .. }, .. }) = &mut self.cut
+        else {
+            unreachable!("a commit is waited for")
+        };
+        match result {
+            Ok(ObjectReply::Keys(behind)) => match behind.last() {
+                None => Ok(Some(self.finish(view, turn))),
+                Some(last) => {
+                    mark(Mark::DeposedLater);
+                    Err(Fault::Deposed(contact::left_behind(manifest.number, *last)))
+                }
+            },
+            Ok(_) => unreachable!("a listing was asked for"),
+            Err(error) => {
+                mark(Mark::ConfirmUnsure);
+                *next = Some(turn.now.mono.after(turn.backoff(*attempts)));
+                tell_failure(*attempts, &error, turn);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The manifest is there: all of the cut is stored.
+    fn finish(&mut self, view: View<'_>, turn: &mut Turn<'_>) -> Committed {
+        let Some(Cut {
+            stage: Stage::Committing { manifest, added, unneeded, rewritten, indexed, .. },
+            partitions,
+            begun,
+            upto,
+            ..
+        }) = self.cut.take()
+        else {
+            unreachable!("a commit is waited for")
+        };
+        mark(Mark::CutStored);
+        self.drop_unneeded(&manifest, &unneeded, rewritten, turn);
+        let mut bytes = 0;
+        for data in &added {
+            self.archive.add(data);
+            bytes += data.object.len;
+        }
+        if let Some(index) = indexed {
+            self.archive.indexed(index);
+        }
+        for partition in partitions {
+            // Its topic, or its records, may have gone meanwhile.
+            match view.state.partition(partition) {
+                None => self.archive.forget(partition),
+                Some(known) => self.archive.drop_below(partition, known.log_start),
+            }
+            self.measure(partition, view.state);
+        }
+        self.large = self.unstored.values().any(|unstored| unstored.bytes >= self.config.object_bytes);
+        self.reserve_low = self.unstored.values().any(|unstored| unstored.records >= RESERVED_OFFSETS / 2);
+        self.cut_failures = 0;
+        self.carried = Duration::ZERO;
+        if planted(Planted::RecoveryPointForgotten) {
+            self.changed_since = None;
+        }
+        let committed = Committed { manifest: manifest.number, cut: upto, at: manifest.cut_at };
+        turn.tell(Notice::info(format!(
+            "stored up to LSN {upto}: {bytes} bytes in {} objects, manifest {}, {} ms",
+            added.len(),
+            manifest.number,
+            turn.now.mono.since(begun).as_millis()
+        )));
+        self.newest = Some(manifest);
+        committed
+    }
+
+    /// What the manifest before referred to, and this one does not.
+    fn drop_unneeded(
+        &mut self,
+        manifest: &Manifest,
+        unneeded: &BTreeSet<ObjectName>,
+        rewritten: Option<Rewrite>,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(before) = self.newest.take() else { return };
+        let stays = |name: ObjectName| manifest.indexes.iter().any(|index| index.name == name);
+        let data = self.archive.drop_unneeded(unneeded, stays);
+        let mut gone: Vec<ObjectKey> = data.into_iter().map(ObjectKey::Data).collect();
+        for index in before.indexes.iter().filter(|index| !stays(index.name)) {
+            let new = rewritten.filter(|rewrite| rewrite.old.name == index.name);
+            self.archive.index_replaced(index.name, new.and_then(|rewrite| rewrite.new).map(|new| new.name));
+            gone.push(ObjectKey::Index(index.name));
+        }
+        let state = before.state.filter(|_| manifest.state != before.state);
+        gone.extend(state.map(|state| ObjectKey::State(state.name)));
+        let number = manifest.number.checked_sub(self.config.manifests_kept).filter(|number| *number > 0);
+        gone.extend(number.map(ObjectKey::Manifest));
+        for key in gone {
+            self.discard(key, turn);
+        }
+    }
+}
