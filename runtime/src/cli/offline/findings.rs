@@ -57,6 +57,11 @@ impl Findings {
         }
     }
 
+    /// Those of another look.
+    pub(super) fn extend(&mut self, others: Findings) {
+        others.found.into_iter().for_each(|other| self.add(other.matter, other.place, other.what));
+    }
+
     /// Whether there is one about that place that is no note.
     pub(super) fn tell_of(&self, place: &str) -> bool {
         self.found.iter().any(|finding| finding.matter > Matter::Note && finding.place == place)

@@ -6,7 +6,7 @@ use evenkeel_tests::log_files;
 use serde_json::json;
 
 use super::{ended, files, json, names, start, stopped, stored, tool, url};
-use crate::run;
+use crate::{feed, run};
 
 #[test]
 fn all_is_well_in_what_a_stopped_broker_leaves_and_looking_changes_nothing() {
@@ -162,4 +162,20 @@ fn what_a_dry_run_tells_comes_true() {
             offsets.iter().find(|one| one["partition"] == told_of_it["partition"]).expect("it is there");
         assert_eq!(found["committed"], told_of_it["committed"]);
     }
+}
+
+#[test]
+fn a_store_is_verified_while_a_broker_goes_on_with_it() {
+    let temporary = tempfile::tempdir().expect("a directory");
+    let (data, store) = stored(temporary.path());
+    let mut broker = start(&data, Some(&store));
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < std::time::Duration::from_secs(4) {
+        feed(&broker, "topic produce orders --partition 1", b"more\n").ok();
+        assert_eq!(json(0, &format!("verify --object-store {}", url(&store)))["verdict"], "clean");
+        ended(0, &format!("restore --dry-run --object-store {}", url(&store)));
+    }
+    assert_eq!(broker.stop().code(), Some(0));
+    let both = format!("verify --data-dir {} --object-store {}", data.display(), url(&store));
+    assert_eq!(json(0, &both)["findings"], json!([]));
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::{
     limits::{CHECKPOINT_BYTES_MAX, INDEX_BYTES_MAX, MANIFEST_BYTES_MAX},
-    port::{ObjectEntry, ObjectError, ObjectKind, ObjectStore},
+    port::{ObjectEntry, ObjectError, ObjectErrorKind, ObjectKind, ObjectStore},
     state::State,
     store::{
         DataRef, Manifest, ObjectKey, StoredPart,
@@ -16,7 +16,7 @@ use evenkeel_core::{
 
 use super::{
     super::{
-        batches,
+        Ended, batches,
         findings::{Findings, Matter},
         sheet::{Cell, Sheet},
         store::Stored,
@@ -29,6 +29,8 @@ pub(super) struct Store {
     pub(super) sheet: Sheet,
     /// The newest that can be read.
     pub(super) manifest: Option<Manifest>,
+    /// A broker has committed a newer one meanwhile.
+    outdated: bool,
 }
 
 /// What was counted on the way.
@@ -42,22 +44,39 @@ struct Tally {
     ranges: BTreeMap<PartitionId, Vec<(Offset, Offset)>>,
 }
 
-/// Verifies a store.
+/// Looks at a store that a broker goes on with.
+const LOOKS: u32 = 3;
+
+/// Verifies a store. A broker may remove what its next manifest refers to no more: then all is looked at anew.
 pub(super) fn verify(store: &Stored, findings: &mut Findings) -> Store {
+    for _ in 1..LOOKS {
+        let mut found = Findings::default();
+        let looked = look(store, &mut found);
+        if !looked.outdated || found.ended() == Ended::Well {
+            findings.extend(found);
+            return looked;
+        }
+    }
+    look(store, findings)
+}
+
+fn look(store: &Stored, findings: &mut Findings) -> Store {
     let mut sheet = Sheet::default();
     sheet.field("object_store", store.place.to_string());
     let listed = match list(store) {
         Ok(listed) => listed,
         Err(error) => {
             findings.object(&error);
-            return Store { sheet, manifest: None };
+            return Store { sheet, manifest: None, outdated: false };
         }
     };
     let manifest = manifests(store, &listed, findings);
     if let Some(manifest) = &manifest {
         describe(store, manifest, &listed, &mut sheet, findings);
     }
-    Store { sheet, manifest }
+    let next = manifest.as_ref().map(|manifest| ObjectKey::Manifest(manifest.number + 1));
+    let outdated = next.is_some_and(|next| !listed.contains_key(&next) && store.read_at(next, 0, 1).is_ok());
+    Store { sheet, manifest, outdated }
 }
 
 /// All objects and their sizes.
@@ -98,6 +117,8 @@ fn manifests(store: &Stored, listed: &BTreeMap<ObjectKey, u64>, findings: &mut F
         let bytes = store.read(ObjectKey::Manifest(number), MANIFEST_BYTES_MAX);
         match bytes.and_then(|bytes| read_manifest(number, &bytes)) {
             Ok(manifest) => newest = Some(manifest),
+            // An old one that goes while it is looked at is not missed.
+            Err(error) if error.kind == ObjectErrorKind::NotFound => {}
             Err(error) => findings.object(&error),
         }
     }
@@ -160,11 +181,6 @@ fn describe(
     let (count, bytes) = others.fold((0_u64, 0), |(count, bytes), (_, len)| (count + 1, bytes + len));
     sheet.field("unreferenced_objects", count);
     sheet.field("unreferenced_bytes", Cell::Bytes(bytes));
-    let next = ObjectKey::Manifest(manifest.number + 1);
-    if !listed.contains_key(&next) && store.read_at(next, 0, 1).is_ok() {
-        let what = "a broker committed it meanwhile; what was removed since then is not damage";
-        findings.add(Matter::Note, next, what);
-    }
 }
 
 fn describe_state(state: &State, tally: &Tally, sheet: &mut Sheet, findings: &mut Findings) {
