@@ -3,7 +3,6 @@
     clippy::disallowed_methods,
     dead_code,
     unreachable_pub,
-    clippy::disallowed_methods,
     reason = "the tests of the whole binary have it from a library and use more of it, and it lives in no simulated time"
 )]
 mod face;
