@@ -41,8 +41,11 @@ pub struct Partition {
     pub log_start: Offset,
     /// LSN behind the entry that moved it there, if that was since the start.
     pub start_known: Lsn,
-    /// Next offset to give out; staged, perhaps not durable.
+    /// Offset behind the last record; staged, perhaps not durable.
     pub log_end: Offset,
+    /// Below it offsets may have been given out to records that a loss took: no new record gets them. See
+    /// [`Partition::next_offset`].
+    pub reserved_upto: Offset,
     /// End of what readers may see: Kafka's high watermark.
     pub visible: Offset,
     /// In ascending order, one for each epoch in which something was written.
@@ -66,6 +69,7 @@ impl Partition {
             log_start: Offset(0),
             start_known: Lsn(0),
             log_end: Offset(0),
+            reserved_upto: Offset(0),
             visible: Offset(0),
             epochs: Vec::new(),
             producers: Producers::default(),
@@ -77,7 +81,7 @@ impl Partition {
     /// A batch joins, as the log says.
     pub fn apply(&mut self, lsn: Lsn, append: &Append) {
         let header = &append.header;
-        assert!(header.base_offset >= self.log_end, "offsets only grow");
+        assert!(header.base_offset >= self.next_offset(), "offsets only grow");
         let epoch = Epoch(header.leader_epoch.cast_unsigned());
         if self.epochs.last().is_none_or(|last| last.epoch < epoch) {
             self.epochs.push(EpochStart { epoch, start: header.base_offset });
@@ -86,6 +90,18 @@ impl Partition {
         if header.is_idempotent() {
             self.producers.apply(lsn, append);
         }
+    }
+
+    /// Next offset to give out.
+    #[must_use]
+    pub fn next_offset(&self) -> Offset {
+        self.log_end.max(self.reserved_upto)
+    }
+
+    /// Records may have been lost, with at most so many offsets: the next record comes behind them. The end of the partition stays
+    /// where its last record is, so that whoever reads to the end arrives there.
+    pub fn skip(&mut self, offsets: i64) {
+        self.reserved_upto = self.next_offset().plus(offsets);
     }
 
     /// Records in front of `log_start` are gone, as the log says. A batch that holds records on both sides stays.

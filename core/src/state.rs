@@ -74,8 +74,7 @@ impl State {
                 self.epoch = (*epoch).max(self.epoch);
                 if *skip_offsets > 0 {
                     for partition in self.partitions.values_mut() {
-                        partition.log_end = partition.log_end.plus(*skip_offsets);
-                        partition.visible = partition.log_end;
+                        partition.skip(*skip_offsets);
                     }
                     mark(Mark::LossSkips);
                     // Ids may have been given out by what was lost.

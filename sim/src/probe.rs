@@ -421,8 +421,11 @@ impl Probe {
         }
     }
 
-    /// What a fetch from there brings.
-    fn fetch_from(&mut self, key: PartitionKey, from: i64) -> Result<FetchedPartition, Violation> {
+    /// What a fetch from there brings, without waiting.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub fn fetch_from(&mut self, key: PartitionKey, from: i64) -> Result<FetchedPartition, Violation> {
         let answer = self.ask(13, Request::Fetch(fetch(key, from, 1 << 20, 1 << 20, 0, 0)));
         let Some(Response::Fetch(FetchAnswer { error_code: 0, topics, .. })) = answer else {
             return broken("stuck", format!("no answer to a fetch of {key:?} from {from}"));

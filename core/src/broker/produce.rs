@@ -235,8 +235,8 @@ impl Live {
                 }
             }
         }
-        let (log_end, is_known) = (partition.log_end, partition.producers.is_known(header.producer_id));
-        if log_end.0 > OFFSET_MAX - i64::from(header.record_count) {
+        let (next, is_known) = (partition.next_offset(), partition.producers.is_known(header.producer_id));
+        if next.0 > OFFSET_MAX - i64::from(header.record_count) {
             return Err(refused(error_code::KAFKA_STORAGE_ERROR, "the partition has run out of offsets"));
         }
         if let Err(refusal) = self.check_room(id, &header, is_known) {
@@ -249,7 +249,7 @@ impl Live {
             }
             return Err(refusal);
         }
-        header.base_offset = log_end;
+        header.base_offset = next;
         header.leader_epoch = epoch;
         mark(Mark::ProduceTaken);
         let stamped = header.attributes & crate::wire::batch::LOG_APPEND_TIME != 0;

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 0..8 | magic | `EKCKPT01` |
 //! | 8..12 | CRC-32C | of all bytes behind it |
-//! | 12..16 | format version | 4; version 3 has no store, version 2 no partitions added either, version 1 no groups either |
+//! | 12..16 | format version | 4; version 3 has no store and no reserved offsets, version 2 no partitions added either, version 1 no groups either |
 //! | 16..24 | LSN | every record below it is folded in |
 //! | 24..28 | epoch | |
 //! | 28..36 | producer ids upto | |
@@ -16,7 +16,7 @@
 //!
 //! | a partition | |
 //! |---|---|
-//! | log start i64, log end i64 | |
+//! | log start i64, log end i64, reserved upto i64 | |
 //! | epochs | u32 count x (epoch u32, start i64) |
 //! | producers | u32 count x (id i64, epoch u16, last append i64, u8 count x (first u32, last u32, offset i64, append time i64, LSN u64)) |
 
@@ -105,6 +105,7 @@ fn encode_partition(partition: &Partition, out: &mut Vec<u8>) {
     let forgets = planted(Planted::CheckpointWithoutLogStart);
     out.put_i64(if forgets { 0 } else { partition.log_start.0 });
     out.put_i64(partition.log_end.0);
+    out.put_i64(partition.reserved_upto.0);
     out.put_u32(u32::try_from(partition.epochs.len()).expect("one for each start"));
     for known in &partition.epochs {
         out.put_u32(known.epoch.0);
@@ -188,7 +189,7 @@ pub fn decode(bytes: &[u8]) -> Result<(State, Lsn), NotACheckpoint> {
         let ids: Vec<PartitionId> = state.topic(topic).into_iter().flat_map(Topic::partition_ids).collect();
         for id in ids {
             let partition = state.partition_mut(id).ok_or(NotACheckpoint::Damaged)?;
-            decode_partition(partition, &mut from)?;
+            decode_partition(partition, version, &mut from)?;
         }
     }
     if version > 1 {
@@ -205,9 +206,12 @@ pub fn decode(bytes: &[u8]) -> Result<(State, Lsn), NotACheckpoint> {
 /// Bytes of a partition without epochs and producers.
 const PARTITION_BYTES_MIN: usize = 24;
 
-fn decode_partition(partition: &mut Partition, from: &mut Reader<'_>) -> Result<(), Malformed> {
+fn decode_partition(partition: &mut Partition, version: u32, from: &mut Reader<'_>) -> Result<(), Malformed> {
     partition.log_start = Offset(from.i64()?);
     partition.log_end = Offset(from.i64()?);
+    if version > 3 {
+        partition.reserved_upto = Offset(from.i64()?);
+    }
     if partition.log_start.0 < 0 || partition.log_end < partition.log_start {
         return Err(Malformed);
     }

@@ -66,6 +66,43 @@ fn the_first_start_takes_the_epoch_and_a_change_is_in_the_store_after_the_interv
 }
 
 #[test]
+fn a_store_that_is_new_to_an_old_log_gets_all_of_it() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    fill(&mut rig, 3);
+    let records = rig.read_all("t", 0);
+    let disk = rig.disk.clone();
+    let mut rig = Rig::with_store(disk, Shelf::default(), stored());
+    assert!(rig.broker.recovery_point(rig.now.mono).is_some());
+    rig.pass(INTERVAL * 2);
+    assert_eq!(newest(&rig).tail[0].parts[0].end, Offset(30));
+    let mut rig = lose_disk(rig);
+    assert_eq!(rig.read_all("t", 0), records);
+}
+
+#[test]
+fn what_is_deleted_after_a_cut_has_begun_is_in_that_cut() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[]);
+    fill(&mut rig, 2);
+    // The cut begins while a batch is on its way into the log, and the topic goes before that is durable.
+    rig.hold_log = true;
+    let produced = rig.send(1, 9, Rig::produce_request("t", 0, -1, batch(10, 1000, 2, 1_002)));
+    rig.pass(INTERVAL);
+    assert_eq!(newest(&rig).number, 1);
+    rig.send(1, 5, Rig::delete_request("t"));
+    rig.release_log();
+    assert!(rig.reply(produced).is_some());
+    assert!(rig.broker.state().is_some_and(|state| state.topic_named("t").is_none()));
+    let cut = newest(&rig);
+    assert_eq!((cut.number, cut.tail[0].parts[0].end), (2, Offset(30)));
+
+    let mut rig = lose_disk(rig);
+    let found: Vec<_> = rig.read_all("t", 0).into_iter().map(|(base, _, byte, _)| (base, byte)).collect();
+    assert_eq!(found, [(0, 0), (10, 1), (20, 2)]);
+}
+
+#[test]
 fn a_cut_of_a_thousand_small_partitions_is_a_handful_of_requests() {
     let mut rig = Rig::new(stored());
     rig.create("t", 1000, &[]);
@@ -95,6 +132,10 @@ fn an_empty_disk_gets_back_exactly_the_last_cut_and_no_offset_is_given_twice() {
     let mut rig = lose_disk(rig);
     assert!(rig.serving, "{:?}", rig.fault);
     assert_eq!(rig.read_all("t", 0), records);
+    // The end is where the last record is; who has read what is lost waits behind it.
+    assert!(matches!(rig.list_offset("t", 0, -1), FoundOffset::At { offset: Offset(30), .. }));
+    let waits = rig.fetch("t", 0, 50).topics.remove(0).partitions.remove(0);
+    assert_eq!((waits.error_code, waits.high_watermark, waits.records.len()), (0, 30, 0));
     let after = rig.metadata("t");
     assert_eq!(after.cluster_id, cluster);
     assert_eq!(rig.metadata("other").topics.len(), 1);
@@ -107,6 +148,8 @@ fn an_empty_disk_gets_back_exactly_the_last_cut_and_no_offset_is_given_twice() {
     assert!(offset >= 30 + (1 << 32), "offset {offset}");
     let again = rig.read_all("t", 0);
     assert_eq!(again[..3], records);
+    let passed = rig.fetch("t", 0, 50).topics.remove(0).partitions.remove(0);
+    assert_eq!((passed.error_code, passed.high_watermark, passed.records.is_empty()), (0, offset + 1, false));
     assert!(again[3].3 > records[2].3, "another leader epoch");
     let report = |file: &FileName| matches!(file, FileName::LossReport(_));
     assert!(rig.disk.names().iter().any(report));

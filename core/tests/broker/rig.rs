@@ -477,11 +477,15 @@ impl Rig {
     }
 
     pub(crate) fn delete(&mut self, name: &str) {
-        let request = DeleteTopicsRequest::default().with_topic_names(vec![topic_name(name)]);
-        match self.ask(5, Request::DeleteTopics(request)) {
+        let tag = self.send(1, 5, Rig::delete_request(name));
+        match self.reply(tag).expect("answered at once") {
             Response::DeleteTopics(response) => assert_eq!(response.responses[0].error_code, 0),
             other => panic!("{other:?}"),
         }
+    }
+
+    pub(crate) fn delete_request(name: &str) -> Request {
+        Request::DeleteTopics(DeleteTopicsRequest::default().with_topic_names(vec![topic_name(name)]))
     }
 
     pub(crate) fn metadata(&mut self, name: &str) -> MetadataResponse {

@@ -4,7 +4,7 @@
 use evenkeel_core::{
     log::Refusal,
     port::{Disk, Fault, FileName, ObjectRequest},
-    store::{Manifest, ObjectKey, ObjectName},
+    store::{ObjectKey, ObjectName},
     units::Instant,
 };
 
@@ -72,7 +72,7 @@ impl World {
         check_served(&probe)?;
         let reading = probe.clone().read_all()?;
         let cut = self.ledger_of(newest.state.map(|state| state.name));
-        check_cut(&cut, &reading, &newest)?;
+        invariant::check_all(&cut, &reading)?;
         self.check_nothing_twice(&reading, &probe)?;
         self.check_recovery_point(&reading)?;
         self.check_restored_disk(&probe, &reading)?;
@@ -145,8 +145,8 @@ impl World {
 
     /// Offsets and producer ids that somebody knows are not given out again, whether or not what they stand for is there.
     fn check_nothing_twice(&mut self, reading: &Reading, probe: &Probe) -> Verdict {
-        for key in reading.partitions.keys() {
-            loss::check_goes_on(&self.ledger, &mut probe.clone(), *key)?;
+        for (key, found) in &reading.partitions {
+            loss::check_goes_on(&self.ledger, &mut probe.clone(), *key, found.log_start)?;
         }
         match reading.producer_id {
             Some(id) if self.ledger.producer_ids.contains(&id) => {
@@ -200,13 +200,18 @@ impl World {
         check_served(&twice)?;
         let second = twice.clone().read_all()?;
         for (key, first) in &reading.partitions {
-            let same = second.partitions.get(key).is_some_and(|second| {
-                second.batches == first.batches && second.high_watermark > first.high_watermark
-            });
-            if !same {
+            if second.partitions.get(key) != Some(first) {
                 return broken(
                     "state-differs",
                     format!("{key:?} is another after a second loss of the disk"),
+                );
+            }
+            let given = loss::next_offset(&mut probe.clone(), *key)?;
+            let then = loss::next_offset(&mut twice.clone(), *key)?;
+            if then <= given {
+                return broken(
+                    "inconsistent-offsets",
+                    format!("{key:?} gives out offset {given}, and {then} after a second loss of the disk"),
                 );
             }
         }
@@ -280,13 +285,4 @@ fn check_served(probe: &Probe) -> Verdict {
         None if probe.serves() => Ok(()),
         None => broken("stuck", "a restore comes to no end"),
     }
-}
-
-/// All that was promised when the cut was begun is there; offsets go on behind those that are reserved.
-fn check_cut(ledger: &Ledger, reading: &Reading, manifest: &Manifest) -> Verdict {
-    let mut unskipped = reading.clone();
-    for partition in unskipped.partitions.values_mut() {
-        partition.high_watermark -= manifest.reserved_offsets;
-    }
-    invariant::check_all(ledger, &unskipped)
 }

@@ -14,7 +14,7 @@ use crate::{
     ledger::{Ledger, OpNumber, PartitionKey},
     probe::{Ended, Probe},
     reading::Reading,
-    violation::{Verdict, broken},
+    violation::{Verdict, Violation, broken},
     world::{World, oracle},
 };
 
@@ -123,9 +123,9 @@ fn check_no_lies(ledger: &Ledger, probe: &Probe) -> Verdict {
         return broken("silent-loss", "a loss was accepted and no report says so");
     }
     let reading = probe.read_all()?;
-    for key in reading.partitions.keys() {
+    for (key, found) in &reading.partitions {
         check_prefix(ledger, &reading, *key)?;
-        check_goes_on(ledger, probe, *key)?;
+        check_goes_on(ledger, probe, *key, found.log_start)?;
     }
     match reading.producer_id {
         Some(id) if ledger.producer_ids.contains(&id) => {
@@ -137,17 +137,14 @@ fn check_no_lies(ledger: &Ledger, probe: &Probe) -> Verdict {
 
 /// What is there is what was promised, up to the first that is not.
 fn check_prefix(ledger: &Ledger, reading: &Reading, key: PartitionKey) -> Verdict {
-    let (Some(found), Some(book)) = (reading.partitions.get(&key), ledger.partitions.get(&key)) else {
-        return Ok(());
-    };
+    let Some(found) = reading.partitions.get(&key) else { return Ok(()) };
     check_true(ledger, reading, key).map_err(|violation| violation.when("after an accepted loss "))?;
-    if found.high_watermark < book.high_watermark {
+    // Where it ended before need not be its end now; that offsets go on behind it, `check_goes_on` sees.
+    let end = found.batches.last().map_or(found.log_start, |batch| batch.header.last_offset().0 + 1);
+    if found.high_watermark < end {
         return broken(
-            "nonmonotonic",
-            format!(
-                "after an accepted loss {key:?} ends at {}, {} was told",
-                found.high_watermark, book.high_watermark
-            ),
+            "inconsistent-offsets",
+            format!("{key:?} can be read up to {end}, its high watermark is {}", found.high_watermark),
         );
     }
     Ok(())
@@ -185,27 +182,49 @@ pub(super) fn check_true(ledger: &Ledger, reading: &Reading, key: PartitionKey) 
     Ok(())
 }
 
-/// A new record does not get an offset that somebody knows for another one.
-pub(super) fn check_goes_on(ledger: &Ledger, probe: &mut Probe, key: PartitionKey) -> Verdict {
-    let known = ledger.partitions.get(&key).and_then(|book| book.facts.keys().last().copied()).unwrap_or(-1);
+/// A new record does not get an offset that somebody knows for another one, and who stands where the partition once ended comes by it.
+pub(super) fn check_goes_on(ledger: &Ledger, probe: &mut Probe, key: PartitionKey, start: i64) -> Verdict {
+    let book = ledger.partitions.get(&key);
+    let known = book.and_then(|book| book.facts.keys().last().copied()).map_or(0, |last| last + 1);
+    let stands = known.max(book.map_or(0, |book| book.high_watermark)).max(start);
+    let waits = probe.fetch_from(key, stands)?;
+    if waits.error_code != 0 {
+        return broken(
+            "unreadable",
+            format!("after a loss {key:?} refuses who stands at {stands}: error {}", waits.error_code),
+        );
+    }
+    let base = next_offset(probe, key)?;
+    if base < stands {
+        return broken("inconsistent-offsets", format!("after a loss {key:?} gives out offset {base} again"));
+    }
+    let mut next = stands;
+    while next <= base {
+        let part = probe.fetch_from(key, next)?;
+        match batch::split(&part.records.concat()).as_deref() {
+            Some([.., (last, _)]) if part.error_code == 0 => next = last.last_offset().0 + 1,
+            _ => {
+                return broken(
+                    "unreadable",
+                    format!("after a loss {key:?} has a record at {base}, and nothing comes from {next} on"),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The offset that a new record gets.
+pub(super) fn next_offset(probe: &mut Probe, key: PartitionKey) -> Result<i64, Violation> {
     let request = crate::client::produce_one(key, batch::make(STRANGER, 1, 10, None));
     match probe.ask(13, Request::Produce(request)) {
         Some(Response::Produce(answer)) => {
             let told = &answer.responses[0].partition_responses[0];
             if told.error_code != 0 {
-                return broken(
-                    "stuck",
-                    format!("after an accepted loss {key:?} refuses: {}", told.error_code),
-                );
+                return broken("stuck", format!("after a loss {key:?} refuses: {}", told.error_code));
             }
-            if told.base_offset <= known {
-                return broken(
-                    "inconsistent-offsets",
-                    format!("after an accepted loss {key:?} gives out offset {} again", told.base_offset),
-                );
-            }
-            Ok(())
+            Ok(told.base_offset)
         }
-        other => broken("stuck", format!("after an accepted loss {key:?} answers {other:?}")),
+        other => broken("stuck", format!("after a loss {key:?} answers {other:?}")),
     }
 }

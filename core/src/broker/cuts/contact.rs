@@ -190,6 +190,8 @@ impl Cuts {
                 )));
             }
             mark(Mark::StoreEmpty);
+            // All that the log has is not stored: the store may be new to a directory that is not.
+            self.measure_all(view.state);
             let first = Manifest {
                 number: 0,
                 cluster_id: String::from(view.cluster_id),

@@ -33,7 +33,10 @@ impl Cuts {
         // Also what is on its way into the log: it will be durable before this is read.
         let waits = |partition: &&Partition| {
             (partition.visible < partition.log_end && !planted(Planted::CutOfDurableOnly))
-                || self.unstored.contains_key(&partition.id)
+                || partition
+                    .batches
+                    .last()
+                    .is_some_and(|last| last.last_offset() >= self.stored_end(partition))
         };
         let part = |partition: &Partition| Part::new(partition, self.stored_end(partition));
         let parts: BTreeMap<PartitionId, Part> =

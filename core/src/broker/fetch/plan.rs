@@ -160,7 +160,7 @@ fn checked<'a>(part: &Part, state: &'a State) -> Result<&'a Partition, i16> {
         mark(Mark::FetchInFront);
         return Err(error_code::OFFSET_OUT_OF_RANGE);
     }
-    if part.offset > partition.visible {
+    if part.offset > partition.visible.max(partition.reserved_upto) {
         return Err(error_code::OFFSET_OUT_OF_RANGE);
     }
     Ok(partition)

@@ -8,6 +8,7 @@ use evenkeel_core::{
     config::StoreConfig,
     limits::{CHECKPOINT_BYTES_MAX, INDEX_BYTES_MAX},
     log::recovery::{Restoration, Restored},
+    partition::Partition,
     port::{ObjectError, ObjectErrorKind, ObjectKind, ObjectReply, ObjectRequest, ObjectStore},
     state::State,
     store::{self, DataRef, ObjectKey, read_index, read_manifest, read_state},
@@ -191,7 +192,7 @@ fn partitions(state: &State, begun: Option<&State>, bytes: &BTreeMap<PartitionId
                 Cell::from(partition.log_start),
                 Cell::from(partition.log_end),
                 Cell::Bytes(bytes.get(&partition.id).copied().unwrap_or(0)),
-                Cell::from(then.map(|then| then.log_end)),
+                Cell::from(then.map(Partition::next_offset)),
             ]);
         }
     }
