@@ -185,7 +185,6 @@ marks! {
     GarbageStays: "garbage.removal failed",
     LeftoversFound: "garbage.leftovers of an earlier process",
     IndexRewritten: "cuts.index written anew without what nobody needs",
-    IndexStays: "cuts.index could not be read to be written anew",
     ConfirmUnsure: "cuts.newest or not, no answer",
     DeposedLater: "cuts.manifest committed behind another's",
     ClaimTooOld: "contact.claimed behind another's",

@@ -103,6 +103,31 @@ fn what_is_deleted_after_a_cut_has_begun_is_in_that_cut() {
 }
 
 #[test]
+fn an_index_that_cannot_be_read_stays_until_it_can() {
+    let store = StoreConfig { manifest_tail_bytes: 100, ..StoreConfig::default() };
+    let mut rig = Rig::new(Config { store: Some(store), ..stored() });
+    for topic in ["gone", "kept"] {
+        rig.create(topic, 1, &[]);
+        assert_eq!(rig.produce(topic, 0, batch(10, 1000, 7, 5)).0, 0);
+        rig.pass(INTERVAL * 2);
+    }
+    let index = newest(&rig).indexes[0];
+    assert_eq!(index.objects, 2, "{:?}", newest(&rig));
+    let key = ObjectKey::Index(index.name);
+    let taken = rig.store.with(|objects| objects.remove(&key)).expect("it is there");
+    rig.delete("gone");
+    rig.pass(INTERVAL * 2);
+    assert_eq!(newest(&rig).indexes, [index], "what it holds is not known");
+
+    rig.store.with(|objects| objects.insert(key, taken));
+    rig.create("other", 1, &[]);
+    rig.pass(INTERVAL * 2);
+    assert_eq!(newest(&rig).indexes[0].objects, 1);
+    let mut rig = lose_disk(rig);
+    assert_eq!(rig.read_all("kept", 0).len(), 1);
+}
+
+#[test]
 fn a_cut_of_a_thousand_small_partitions_is_a_handful_of_requests() {
     let mut rig = Rig::new(stored());
     rig.create("t", 1000, &[]);

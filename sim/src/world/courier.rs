@@ -43,7 +43,7 @@ impl World {
         self.note_cut(&request);
         let number = self.next_call;
         self.next_call += 1;
-        let fate = self.fate();
+        let fate = self.fate(&request);
         let typical = self.shape.store_micros;
         let there = self.courier.between(typical / 2, typical * 2).max(1);
         let back = self.courier.between(1, typical.max(2));
@@ -67,14 +67,18 @@ impl World {
         self.after(answered, Happening::CallAnswered(number));
     }
 
-    fn fate(&mut self) -> Fate {
+    fn fate(&mut self, request: &ObjectRequest) -> Fate {
         if self.winding_down {
             return Fate::Done;
         }
         if self.store_down {
             return if self.courier.chance(100) { Fate::Denied } else { Fate::Lost };
         }
-        if !self.courier.chance(self.shape.store_faults) {
+        // Indexes are read rarely.
+        let rare = matches!(request, ObjectRequest::Read { key: ObjectKey::Index(_), .. });
+        let faults =
+            if rare { self.shape.store_faults.saturating_mul(8).min(300) } else { self.shape.store_faults };
+        if !self.courier.chance(faults) {
             return Fate::Done;
         }
         match self.courier.below(3) {

@@ -227,7 +227,6 @@ impl Cuts {
             }
             // It stays as it is. The next cut tries again.
             Err(error) => {
-                mark(Mark::IndexStays);
                 uploading.rewrite = None;
                 tell_failure(1, &error, turn);
             }
