@@ -112,6 +112,8 @@ pub const STORE_RETRY_MAX: Duration = Duration::from_secs(10);
 /// Offsets behind the end of each partition at a cut that may be given out before the next, and producer ids: at a million records a
 /// second for over an hour. A restore goes on behind them.
 pub const RESERVED_OFFSETS: i64 = 1 << 32;
+/// So many at most, after 65,535 restores without a cut in between.
+pub const RESERVED_OFFSETS_MAX: i64 = 1 << 48;
 
 const _: () = assert!(SEGMENT_BYTES.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES && SEGMENT_BYTES <= SEGMENT_BYTES_MAX);

@@ -158,7 +158,7 @@ fn lock(path: &Path) -> io::Result<File> {
             let _ = file.read_to_string(&mut holder);
             let directory = path.parent().unwrap_or(path).display();
             let message = format!(
-                "{directory} is in use: by the broker with process id {}, or by `evenkeel verify`",
+                "{directory} is locked: by the broker with process id {}, or by `evenkeel inspect` or `evenkeel verify`",
                 holder.trim()
             );
             return Err(io::Error::new(ErrorKind::ResourceBusy, message));

@@ -24,7 +24,7 @@ use alloc::{collections::VecDeque, vec::Vec};
 
 use crate::{
     codec::{Malformed, Put, Reader},
-    limits::PRODUCER_BATCHES,
+    limits::{OFFSET_MAX, PRODUCER_BATCHES},
     log::entry::TopicCreated,
     partition::{
         EpochStart, Partition,
@@ -211,6 +211,9 @@ fn decode_partition(partition: &mut Partition, version: u32, from: &mut Reader<'
     partition.log_end = Offset(from.i64()?);
     if version > 3 {
         partition.reserved_upto = Offset(from.i64()?);
+    }
+    if partition.log_end.0 > OFFSET_MAX || !(0..=OFFSET_MAX).contains(&partition.reserved_upto.0) {
+        return Err(Malformed);
     }
     if partition.log_start.0 < 0 || partition.log_end < partition.log_start {
         return Err(Malformed);

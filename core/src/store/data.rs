@@ -24,6 +24,7 @@ use bytes::Bytes;
 
 use crate::{
     codec::{Malformed, Put, Reader},
+    limits::OFFSET_MAX,
     partition::index::IndexEntry,
     store::{NotAnObject, ObjectName, key::NAME_BYTES},
     units::{Epoch, Lsn, Offset, PartitionId, Timestamp},
@@ -283,6 +284,12 @@ impl Footer {
                     leader_epoch: from.u32()?.cast_signed(),
                     newest: Timestamp(from.i64()?),
                 };
+                if batch.base_offset < Offset(0)
+                    || batch.base_offset.0 > OFFSET_MAX
+                    || i32::try_from(batch.last_offset_delta).is_err()
+                {
+                    return Err(NotAnObject::Damaged);
+                }
                 at += u64::from(batch.len);
                 part.batches.push(batch);
             }

@@ -10,7 +10,7 @@
 //! | .. | epoch, lineage, writer | u32, u64, u64: who committed it |
 //! | .. | cut | u64: all that the log says below this LSN is in the store |
 //! | .. | cut at | i64: wall clock when the cut was begun |
-//! | .. | reserved offsets | i64: so many behind the end of each partition may have been given out since |
+//! | .. | reserved offsets | i64, at most 2^48: so many behind the next of each partition may have been given out since |
 //! | .. | state | u8, and if it is 1: name, bytes u64, CRC-32C u32 |
 //! | .. | indexes | u32 count x (name, bytes u64, CRC-32C u32, data objects u32) |
 //! | .. | data objects that no index lists yet | u32 count, each as `store/data.rs` writes it |
@@ -21,6 +21,7 @@ use alloc::{string::String, vec::Vec};
 
 use crate::{
     codec::{Malformed, Put, Reader},
+    limits::RESERVED_OFFSETS_MAX,
     store::{DataRef, NotAnObject, ObjectName, key::NAME_BYTES},
     units::{Epoch, Lsn, Timestamp},
 };
@@ -145,6 +146,9 @@ impl Manifest {
             1 => Some(StateRef { name: ObjectName::decode(&mut from)?, len: from.u64()?, crc: from.u32()? }),
             _ => return Err(NotAnObject::Damaged),
         };
+        if !(0..=RESERVED_OFFSETS_MAX).contains(&manifest.reserved_offsets) {
+            return Err(NotAnObject::Damaged);
+        }
         for _ in 0..from.count(NAME_BYTES + 16)? {
             manifest.indexes.push(IndexRef {
                 name: ObjectName::decode(&mut from)?,

@@ -44,14 +44,13 @@ impl Ended {
     }
 }
 
-/// Runs a look and turns what came of it into the exit code.
-fn run(look: impl FnOnce(&mut Output) -> Result<Ended, Failure>) -> ExitCode {
+/// Runs a look and turns what came of it into the exit code, whether or not anybody reads what it prints.
+fn run(look: impl FnOnce(&mut Output, &mut Ended) -> Result<(), Failure>) -> ExitCode {
     let mut output = Output::new();
-    let ended = look(&mut output);
-    let flushed = output.flush();
-    match ended.and_then(|ended| flushed.map(|()| ended)) {
-        Ok(ended) => ended.code(),
-        Err(Failure::Unread) => ExitCode::SUCCESS,
+    let mut ended = Ended::Well;
+    let printed = look(&mut output, &mut ended).and_then(|()| output.flush());
+    match printed {
+        Ok(()) | Err(Failure::Unread) => ended.code(),
         Err(failure) => {
             failure.to_string().lines().for_each(say);
             ExitCode::from(UNREADABLE)

@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use super::{Cuts, View, confirm, create_manifest, tell_failure};
 use crate::{
-    limits::{INDEX_BYTES_MAX, RESERVED_OFFSETS},
+    limits::{INDEX_BYTES_MAX, RESERVED_OFFSETS, RESERVED_OFFSETS_MAX},
     marks::{Mark, mark},
     planted::{Planted, planted},
     port::{Fault, Notice, ObjectError, ObjectErrorKind, ObjectReply, ObjectRequest, ObjectResult},
@@ -113,7 +113,10 @@ impl Cuts {
                     epoch: view.state.epoch,
                     lineage: view.state.store.lineage,
                     writer: self.writer,
-                    reserved_offsets: manifest.reserved_offsets.saturating_add(more),
+                    reserved_offsets: manifest
+                        .reserved_offsets
+                        .saturating_add(more)
+                        .min(RESERVED_OFFSETS_MAX),
                     ..manifest.clone()
                 };
                 let bytes = Bytes::from(claim.encode());

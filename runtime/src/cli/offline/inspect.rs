@@ -84,10 +84,10 @@ impl Inspect {
     /// Runs it.
     #[must_use]
     pub fn run(self) -> ExitCode {
-        run(|output| self.look(output))
+        run(|output, ended| self.look(output, ended))
     }
 
-    fn look(mut self, output: &mut Output) -> Result<Ended, Failure> {
+    fn look(mut self, output: &mut Output, ended: &mut Ended) -> Result<(), Failure> {
         let store = Stored::open(&self.store)?;
         if self.things.is_empty() {
             if store.is_none() {
@@ -96,23 +96,22 @@ impl Inspect {
             self.things.push(String::from("manifest"));
         }
         let details = Details { entries: self.entries, batches: self.batches, groups: self.groups };
-        let (mut sheets, mut ended) = (Vec::new(), Ended::Well);
+        let mut sheets = Vec::new();
         for thing in &self.things {
             match sheet(thing, store.as_ref(), details) {
                 Ok(sheet) => {
                     if !sheet.damage.is_empty() {
-                        ended = Ended::Damaged;
+                        *ended = Ended::Damaged;
                     }
                     sheets.push(sheet);
                 }
                 Err(failure) => {
                     say(&failure.to_string());
-                    ended = ended.max(Ended::Unreadable);
+                    *ended = (*ended).max(Ended::Unreadable);
                 }
             }
         }
-        output.each(&sheets, self.json, Sheet::json, Sheet::print)?;
-        Ok(ended)
+        output.each(&sheets, self.json, Sheet::json, Sheet::print)
     }
 }
 

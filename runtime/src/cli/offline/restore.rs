@@ -56,10 +56,10 @@ impl Restore {
     /// Runs it.
     #[must_use]
     pub fn run(self) -> ExitCode {
-        run(|output| self.look(output))
+        run(|output, ended| self.look(output, ended))
     }
 
-    fn look(self, output: &mut Output) -> Result<Ended, Failure> {
+    fn look(self, output: &mut Output, ended: &mut Ended) -> Result<(), Failure> {
         let store = Stored::open(&self.store)?.ok_or_else(|| {
             Failure::Wrong(String::from("from where? --object-store URL, or --s3-bucket NAME"))
         })?;
@@ -86,12 +86,8 @@ impl Restore {
                 }
             },
         }
-        if self.json {
-            output.json(&sheet.json())?
-        } else {
-            sheet.print(output)?
-        }
-        Ok(if sheet.damage.is_empty() { Ended::Well } else { Ended::Damaged })
+        *ended = if sheet.damage.is_empty() { Ended::Well } else { Ended::Damaged };
+        if self.json { output.json(&sheet.json()) } else { sheet.print(output) }
     }
 }
 
@@ -154,9 +150,10 @@ fn describe(restoration: Restoration, sheet: &mut Sheet) {
     let mut bytes: BTreeMap<PartitionId, u64> = BTreeMap::new();
     for data in data_objects(&restoration.from) {
         objects += 1;
-        object_bytes += data.object.len;
+        object_bytes = data.object.len.saturating_add(object_bytes);
         for part in &data.parts {
-            *bytes.entry(part.partition).or_default() += part.bytes;
+            let sum = bytes.entry(part.partition).or_default();
+            *sum = sum.saturating_add(part.bytes);
         }
     }
     let state = restoration.state.clone();

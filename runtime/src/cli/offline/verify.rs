@@ -50,10 +50,10 @@ impl Verify {
     /// Runs it.
     #[must_use]
     pub fn run(self) -> ExitCode {
-        run(|output| self.look(output))
+        run(|output, ended| self.look(output, ended))
     }
 
-    fn look(self, output: &mut Output) -> Result<Ended, Failure> {
+    fn look(self, output: &mut Output, ended: &mut Ended) -> Result<(), Failure> {
         let stored = Stored::open(&self.store)?;
         if self.data_dir.is_none() && stored.is_none() {
             return Err(Failure::Wrong(String::from(
@@ -69,33 +69,31 @@ impl Verify {
         }
         let sheets =
             [directory.as_ref().map(|directory| &directory.sheet), store.as_ref().map(|store| &store.sheet)];
-        let ended = findings.ended();
+        *ended = findings.ended();
         if self.json {
-            let verdict = match ended {
+            let verdict = match *ended {
                 Ended::Well => "clean",
                 Ended::Unreadable => "unreadable",
                 Ended::Damaged => "damaged",
             };
             let [directory, store] = sheets.map(|sheet| sheet.map_or(Json::Null, Sheet::fields_json));
-            output.json(&Json::object([
+            return output.json(&Json::object([
                 ("verdict", Json::from(verdict)),
                 ("directory", directory),
                 ("store", store),
                 ("findings", findings.json()),
-            ]))?;
-            return Ok(ended);
+            ]));
         }
         for sheet in sheets.into_iter().flatten() {
             sheet.print_fields(output)?;
             output.line("")?;
         }
         findings.print(output)?;
-        output.line(match ended {
+        output.line(match *ended {
             Ended::Well => "all is well",
             Ended::Unreadable => "not everything could be read",
             Ended::Damaged => "there is damage",
-        })?;
-        Ok(ended)
+        })
     }
 }
 

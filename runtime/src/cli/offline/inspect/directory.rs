@@ -5,13 +5,13 @@ use std::{fs, path::Path};
 use evenkeel_core::{
     log::{
         ScanOrder,
-        identity::Identity,
+        identity::{Identity, NotAnIdentity},
         scan,
         scan::{SegmentScan, witness},
         segment::SegmentFront,
     },
-    port::{Disk, DiskReply, DiskStep, FileName, perform},
-    state::checkpoint,
+    port::{Disk, DiskError, DiskErrorKind, DiskReply, DiskStep, FileName, perform},
+    state::checkpoint::{self, NotACheckpoint},
 };
 
 use super::super::{
@@ -19,6 +19,8 @@ use super::super::{
     sheet::{Cell, Rows, Sheet},
 };
 use crate::disk::look::Look;
+
+const UNMATCHED: &str = "its checksum does not match";
 
 /// What is in a directory.
 pub(super) fn sheet(path: &Path) -> Result<Sheet, Failure> {
@@ -28,19 +30,22 @@ pub(super) fn sheet(path: &Path) -> Result<Sheet, Failure> {
     let mut sheet = Sheet::default();
     sheet.field("kind", "data directory");
     sheet.field("source", path.display().to_string());
-    if Look::alone(path).is_err() {
+    if Look::alone(path).is_err_and(|error| error.kind() == std::io::ErrorKind::ResourceBusy) {
         sheet.notes.push(String::from("a broker is running on it: what it writes just now may look torn"));
     }
     let everything = fs::read_dir(path).map_err(wrong)?.count();
     let bytes = files.iter().map(|entry| entry.len).sum();
     sheet.field("files", files.len());
     sheet.field("file_bytes", Cell::Bytes(bytes));
-    sheet.field("other_files", everything - files.len());
+    sheet.field("other_files", everything.saturating_sub(files.len()));
     let mut rows = Rows::new("file_list", &["file", "bytes", "what"]);
     for entry in &files {
-        let what = match about(&look, entry.file)? {
-            Ok(what) => what,
-            Err(why) => {
+        let what = match about(&look, entry.file) {
+            Ok(Ok(what)) => what,
+            // Of a log that goes on.
+            Err(error) if error.kind == DiskErrorKind::NotFound => String::from("gone meanwhile"),
+            Err(error) => return Err(Failure::Wrong(error.to_string())),
+            Ok(Err(why)) => {
                 sheet.damage.push(format!("{}: {why}", entry.file));
                 String::from("damaged")
             }
@@ -55,18 +60,19 @@ pub(super) fn sheet(path: &Path) -> Result<Sheet, Failure> {
 }
 
 /// A file in a few words; the inner error is what is damaged about it.
-fn about(look: &Look, file: FileName) -> Result<Result<String, String>, Failure> {
+fn about(look: &Look, file: FileName) -> Result<Result<String, String>, DiskError> {
     let read = || match perform(look, &[DiskStep::Read(file)]).map(|mut replies| replies.pop()) {
         Ok(Some(DiskReply::Bytes(bytes))) => Ok(bytes),
         Ok(_) => unreachable!("a read was asked for"),
-        Err(error) => Err(Failure::Wrong(error.to_string())),
+        Err(error) => Err(error),
     };
     Ok(match file {
         FileName::Identity => match Identity::decode(&read()?) {
             Ok(told) => {
                 Ok(format!("cluster {}, node {}, epoch {}", told.cluster_id, told.node_id, told.epoch))
             }
-            Err(why) => Err(format!("{why:?}")),
+            Err(NotAnIdentity::Damaged) => Err(String::from(UNMATCHED)),
+            Err(NotAnIdentity::Newer(version)) => Err(super::newer(version)),
         },
         FileName::Checkpoint(told) => match checkpoint::decode(&read()?) {
             Ok((state, lsn)) if lsn == told => Ok(format!(
@@ -76,11 +82,20 @@ fn about(look: &Look, file: FileName) -> Result<Result<String, String>, Failure>
                 state.group_count()
             )),
             Ok((_, lsn)) => Err(format!("it is the state at LSN {lsn}")),
-            Err(why) => Err(format!("{why:?}")),
+            Err(NotACheckpoint::Damaged) => Err(String::from(UNMATCHED)),
+            Err(NotACheckpoint::Newer(version)) => Err(super::newer(version)),
         },
         FileName::Segment(_) => {
             let order = ScanOrder { file, salt: None };
-            segment(&scan(look, &order).map_err(|error| Failure::Wrong(error.to_string()))?)
+            let found = scan(look, &order)?;
+            match segment(&found) {
+                Ok(what) => Ok(what),
+                // Of a file that grows, the front may be older than the rest.
+                Err(why) => {
+                    let again = scan(look, &order)?;
+                    if again.end == found.end { Err(why) } else { segment(&again) }
+                }
+            }
         }
         FileName::IdentityDraft | FileName::SegmentDraft(_) | FileName::CheckpointDraft(_) => {
             Ok(String::from("not finished"))

@@ -71,7 +71,7 @@ pub(super) fn index(bytes: &[u8], details: Details, sheet: &mut Sheet) {
         Err(why) => return sheet.damage.push(undecoded(why)),
     };
     sheet.field("data_objects", index.objects.len());
-    let bytes = index.objects.iter().map(|object| object.object.len).sum();
+    let bytes = index.objects.iter().map(|object| object.object.len).fold(0, u64::saturating_add);
     sheet.field("data_bytes", Cell::Bytes(bytes));
     if details.entries {
         sheet.table(parts(&index.objects));

@@ -64,7 +64,9 @@ fn topics(state: &State) -> Rows {
     let mut rows = Rows::new("topic_list", &["topic", "id", "partitions", "offsets"]);
     for topic in state.topics() {
         let partitions = topic.partition_ids().filter_map(|id| state.partition(id));
-        let offsets: i64 = partitions.map(|partition| partition.log_end.0 - partition.log_start.0).sum();
+        let offsets: i64 = partitions
+            .map(|partition| partition.log_end.0 - partition.log_start.0)
+            .fold(0, i64::saturating_add);
         rows.row([
             Cell::from(topic.name()),
             Cell::from(topic.id().to_string()),

@@ -82,8 +82,9 @@ pub(super) fn verify(path: &Path, findings: &mut Findings) -> Result<Directory, 
     sheet.field("segment_bytes", Cell::Bytes(segments.iter().map(|entry| entry.len).sum()));
     sheet.field("checkpoints", checkpoints.len());
     leftovers(&files, findings);
-    let Some((verdict, recovered)) = found.verdict() else {
-        sheet.field("log_ends", "a start would be refused");
+    let begun = identity.is_some() || !segments.is_empty();
+    let Some((verdict, recovered)) = found.verdict().filter(|_| begun) else {
+        sheet.field("log_ends", if begun { "a start would be refused" } else { "it was never begun" });
         return Ok(Directory { sheet, known: None });
     };
     describe(verdict, recovered, &mut sheet);
@@ -110,7 +111,8 @@ fn identity(look: &Look, files: &[FileEntry], findings: &mut Findings) -> Option
         if begun {
             findings.add(Matter::Missing, FileName::Identity, "there is a log, and nothing says whose it is");
         } else {
-            findings.add(Matter::Note, "data directory", "there is no log in it");
+            let what = "there is no log in it: nothing was ever written there, or it is another place";
+            findings.add(Matter::Unreadable, "data directory", what);
         }
         return None;
     }
@@ -152,7 +154,10 @@ fn checkpoints(look: &Look, files: &[FileEntry], findings: &mut Findings) -> Vec
 fn tell(found: &Survey, findings: &mut Findings) {
     for notice in found.notices.iter().filter(|notice| notice.level > Level::Info) {
         // What was found before is told once.
-        let about = notice.text.split([' ', ':']).find(|word| findings.tell_of(word));
+        let about = notice
+            .text
+            .split([' ', ':'])
+            .find(|word| FileName::parse(word).is_some() && findings.tell_of(word));
         if about.is_none() {
             findings.add(Matter::Damaged, "log", &notice.text);
         }
