@@ -133,9 +133,16 @@ impl Objects {
         let client = {
             // A client may look for the runtime it is made in.
             let _within = runtime.enter();
-            client()?
+            client()
         };
-        Ok(Objects { client, deadlines, runtime: Some(runtime) })
+        match client {
+            Ok(client) => Ok(Objects { client, deadlines, runtime: Some(runtime) }),
+            Err(error) => {
+                // As in the drop.
+                runtime.shutdown_background();
+                Err(error)
+            }
+        }
     }
 
     fn path(&self, key: ObjectKey) -> Path {

@@ -558,3 +558,18 @@ fn a_store_in_which_creations_overwrite_is_refused() {
     assert!(store.made("manifest").is_empty());
     assert_eq!(store.start(&directory, &[]).stop().code(), Some(0));
 }
+
+#[test]
+fn a_directory_that_is_not_there_is_no_store() {
+    let temporary = tempfile::tempdir().expect("a temporary directory");
+    let directory = temporary.path().join("data");
+    let url = format!("file://{}", temporary.path().join("unmounted").display());
+    match Broker::try_start(&directory, free_address(), &["--object-store", &url]) {
+        Start::Serving(_) => panic!("it serves without its store"),
+        Start::Ended(status, log) => {
+            assert_eq!(status.code(), Some(1), "{log}");
+            assert!(log.contains("cannot use the object store") && !log.contains("panicked"), "{log}");
+        }
+    }
+    assert_eq!(fs::read_dir(temporary.path()).expect("it can be read").count(), 2, "the log, and data");
+}

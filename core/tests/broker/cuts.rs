@@ -176,8 +176,10 @@ fn an_empty_disk_gets_back_exactly_the_last_cut_and_no_offset_is_given_twice() {
     let passed = rig.fetch("t", 0, 50).topics.remove(0).partitions.remove(0);
     assert_eq!((passed.error_code, passed.high_watermark, passed.records.is_empty()), (0, offset + 1, false));
     assert!(again[3].3 > records[2].3, "another leader epoch");
-    let report = |file: &FileName| matches!(file, FileName::LossReport(_));
-    assert!(rig.disk.names().iter().any(report));
+    let report = rig.disk.names().into_iter().find(|file| matches!(file, FileName::LossReport(_)));
+    let told = rig.disk.with(|files| files[&report.expect("a report")].clone());
+    let told = String::from_utf8(told).expect("text");
+    assert!(told.contains("as it was 0.0 s before this start"), "{told}");
 
     // Before any further cut: the same cut again, behind what this life has given out.
     let mut rig = lose_disk(rig);

@@ -23,7 +23,7 @@ use crate::{
     state::checkpoint,
     store::Manifest,
     turn::{Purpose, Turn},
-    units::{Epoch, Lsn, SegmentSequence},
+    units::{Epoch, Lsn, SegmentSequence, Timestamp},
 };
 
 impl Recovery {
@@ -292,7 +292,7 @@ impl Recovery {
     fn report_loss(&self, epoch: Epoch, turn: &mut Turn<'_>, steps: &mut Vec<DiskStep>) {
         let text = match (&self.walk.accepted, &self.restored) {
             (Some(damage), _) => loss_report(damage, epoch),
-            (None, Some(restored)) => restore_report(&restored.manifest, epoch),
+            (None, Some(restored)) => restore_report(&restored.manifest, epoch, turn.now.wall),
             (None, None) => return,
         };
         mark(Mark::LossReported);
@@ -421,12 +421,17 @@ fn unproven_bytes(unproven: &Unproven, bytes: Bytes) -> Result<Bytes, Refusal> {
     }
 }
 
-fn restore_report(manifest: &Manifest, epoch: Epoch) -> String {
+fn restore_report(manifest: &Manifest, epoch: Epoch, now: Timestamp) -> String {
+    let age = now.0.saturating_sub(manifest.cut_at.0).max(0);
     format!(
         "The data directory was empty and was restored from manifest {} of the object store, beginning epoch {epoch}.\n\
-         The log up to LSN {} is there, as it was at {} ms after the Unix epoch; whatever was acknowledged behind it is \
+         The log up to LSN {} is there, as it was {}.{} s before this start; whatever was acknowledged behind it is \
          lost.\nOffsets of every partition, and producer ids, go on {} higher.\n",
-        manifest.number, manifest.cut, manifest.cut_at, manifest.reserved_offsets
+        manifest.number,
+        manifest.cut,
+        age / 1000,
+        age % 1000 / 100,
+        manifest.reserved_offsets
     )
 }
 
