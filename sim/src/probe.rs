@@ -290,13 +290,15 @@ impl Probe {
         }
     }
 
-    /// Changes something, whatever is there: a topic of that name is created.
-    pub fn change(&mut self, name: &str) {
+    /// Changes something, whatever is there: a topic of that name is created. False if it is refused.
+    pub fn change(&mut self, name: &str) -> bool {
         let topic = CreatableTopic::default()
             .with_name(topic_name(name))
             .with_num_partitions(1)
             .with_replication_factor(-1);
-        drop(self.ask(7, Request::CreateTopics(CreateTopicsRequest::default().with_topics(vec![topic]))));
+        let request = CreateTopicsRequest::default().with_topics(vec![topic]);
+        let answer = self.ask(7, Request::CreateTopics(request));
+        matches!(answer, Some(Response::CreateTopics(told)) if told.topics.iter().all(|topic| topic.error_code == 0))
     }
 
     /// Stops in order. False if it does not.

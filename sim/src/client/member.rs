@@ -26,7 +26,7 @@ use crate::{
         offsets, text,
     },
     dice::Dice,
-    ledger::{Asked, GroupAsked, Ledger, OffsetPlace, PartitionKey, Spoken},
+    ledger::{Asked, GroupAsked, GroupBook, Ledger, OffsetPlace, PartitionKey, Spoken},
     probe,
 };
 
@@ -237,7 +237,10 @@ impl Member {
         }
         let due = desk.now.saturating_sub(self.heard_at) > desk.shape.session_ms * 250;
         if due {
-            return Some(self.heartbeat(generation));
+            // It may be another group by now, for all that is known; in the end somebody has to look.
+            let known = desk.ledger.group(&self.group).is_some_and(GroupBook::is_complete);
+            let looks = calm && leads && !known;
+            return if looks { self.join(desk) } else { Some(self.heartbeat(generation)) };
         }
         // Topics came or went: whoever leads has all join anew.
         if leads && !desk.ledger.all_owned(&self.group) && (calm || dice.chance(200)) {

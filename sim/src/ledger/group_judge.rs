@@ -149,7 +149,8 @@ impl Ledger {
         }
         let book = self.group_mut(group);
         let again = book.generations.get(&number).is_some_and(|known| known.leader != leader);
-        if book.deletions > 0 && (number < newest.max(book.newest) || again) {
+        // What was newest at the question may be of the group before; that this is another one may be known since.
+        if book.deletions > 0 && (number < book.newest || again) {
             book.begin_anew();
         } else if number < newest.min(book.newest) {
             return broken(

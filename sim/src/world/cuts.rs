@@ -252,11 +252,11 @@ impl World {
             left = again.disk().durable_only();
         }
         let before = restored.disk().store().newest_manifest();
-        zombie.change("changed");
+        let mut changed = zombie.change("changed");
         zombie.wait(100_000_000);
         // What it was asked first it may have refused, for a disk that was full a moment ago.
         if zombie.ended().is_none() {
-            zombie.change("changed again");
+            changed |= zombie.change("changed again");
             zombie.wait(100_000_000);
         }
         let unchanged = zombie.disk().store().newest_manifest() == before;
@@ -269,6 +269,8 @@ impl World {
         }
         match zombie.ended() {
             Some(Ended::Halted(Fault::Deposed(_))) if unchanged => Ok(()),
+            // Whoever has no room takes nothing, has nothing to store, and need not know.
+            None if unchanged && !changed => Ok(()),
             // It was about to stop in any case, or its disk to fail.
             Some(Ended::Halted(Fault::LogWrite(_)) | Ended::Stopped) if unchanged => Ok(()),
             other => broken(
