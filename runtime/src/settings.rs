@@ -66,7 +66,7 @@ pub enum Command {
 #[command(after_help = "Sizes take KiB, MiB, GiB (or KB, MB, GB); durations take ms, s, m, h, d.\n\
 Exit codes: 0 stopped in order; 1 settings, or the data directory cannot be used; 2 refused to start, the reason is \
 printed; 3 halted because a log write failed; 4 stopped in order, but not everything is in the object store; 5 another \
-process has taken over the object store.")]
+process has taken over the object store, or it is not the one of this data directory.")]
 pub struct Serve {
     /// Address to accept clients on. Port 0 takes any free port.
     #[arg(long, env = "EVENKEEL_LISTEN", default_value = "127.0.0.1:9092", value_name = "HOST:PORT", value_parser = listen)]
@@ -157,7 +157,8 @@ pub struct Serve {
     #[command(flatten)]
     pub object_store: StoreFlags,
 
-    /// Bring what was written to the object store after so long, 1s to 24h. This much is lost with the disk at most.
+    /// Bring what was written to the object store after so long, 1s to 24h. While the store keeps up, this much and the
+    /// time of a cut are lost with the disk at most.
     #[arg(long, env = "EVENKEEL_S3_FLUSH_INTERVAL", default_value = "60s", value_name = "TIME", value_parser = flush_interval)]
     pub s3_flush_interval: Duration,
 
