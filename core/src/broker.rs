@@ -223,13 +223,15 @@ impl Broker {
 impl Stage {
     fn client(&mut self, conn: ConnId, event: ClientEvent, turn: &mut Turn<'_>) {
         match (self, event) {
-            (Stage::Live(live), ClientEvent::Request { tag, version, request }) => {
+            (Stage::Live(live), ClientEvent::Request { tag, version, request }) if live.serving => {
                 live.request(Asker { conn, tag, version }, *request, turn);
             }
             (Stage::Live(live), ClientEvent::Closed) => live.closed(conn, turn),
-            (Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended, ClientEvent::Request { .. }) => {
-                turn.effects.push(Effect::Close(conn));
-            }
+            // Sessions begin when clients are served: whoever comes before comes again.
+            (
+                Stage::Live(_) | Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended,
+                ClientEvent::Request { .. },
+            ) => turn.effects.push(Effect::Close(conn)),
             (Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended, ClientEvent::Closed) => {}
         }
     }

@@ -71,6 +71,7 @@ marks! {
     FetchParked: "fetch.parked",
     FetchTimedOut: "fetch.time is up",
     FetchConnectionGone: "fetch.connection gone while it waited",
+    FetchTrimmed: "fetch.a segment went before it was read",
     FetchReadFailed: "fetch.read failed",
     FetchRead: "fetch.read from the disk",
     FetchGoneMeanwhile: "fetch.topic gone while it was read",

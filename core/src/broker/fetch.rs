@@ -28,8 +28,8 @@ use crate::{
     partition::index::IndexEntry,
     planted::{Planted, planted},
     port::{
-        BatchAt, DiskRequest, DiskResult, DiskStep, FetchAnswer, FetchedPartition, FileName, Lane, Notice,
-        ObjectRequest, ObjectResult, ReadBatches, Response,
+        BatchAt, DiskError, DiskErrorKind, DiskRequest, DiskResult, DiskStep, FetchAnswer, FetchedPartition,
+        FileName, Lane, Notice, ObjectRequest, ObjectResult, ReadBatches, Response,
     },
     state::State,
     turn::{Purpose, Timer, Turn},
@@ -77,6 +77,8 @@ struct Reading {
     answers: Vec<FetchedPartition>,
     reads: Vec<Read>,
     outstanding: usize,
+    /// A segment went before it was read: what was in it is in the object store, or gone.
+    trimmed: bool,
 }
 
 /// Batches of one part in one segment or object.
@@ -218,7 +220,8 @@ impl Live {
         if parked {
             unpark(id, &job, &mut self.state, turn);
         }
-        let mut reading = Reading { answers: plan.answers, reads: Vec::new(), outstanding: 0 };
+        let mut reading =
+            Reading { answers: plan.answers, reads: Vec::new(), outstanding: 0, trimmed: false };
         for (part_at, batches) in plan.batches.into_iter().enumerate() {
             let Some(partition) = batches.partition else { continue };
             if let Some(stored) = batches.stored {
@@ -264,6 +267,16 @@ impl Live {
     }
 
     pub(super) fn fetch_read(&mut self, id: u64, read: usize, result: DiskResult, turn: &mut Turn<'_>) {
+        if let Err(DiskError { kind: DiskErrorKind::NotFound, file: Some(FileName::Segment(file)), .. }) =
+            &result
+            && *file < self.state.log_floor
+            && let Some(reading) = self.fetches.jobs.get_mut(&id).and_then(|job| job.reading.as_mut())
+        {
+            mark(Mark::FetchTrimmed);
+            reading.trimmed = true;
+            self.read_back(id, read, Ok(Vec::new()), turn);
+            return;
+        }
         self.read_back(id, read, lookup::batches(result), turn);
     }
 
@@ -289,6 +302,12 @@ impl Live {
             && let Some(mut job) = self.fetches.jobs.remove(&id)
             && let Some(reading) = job.reading.take()
         {
+            if reading.trimmed {
+                // The index knows these segments no more, so it is planned otherwise.
+                job.timed_out |= job.deadline <= turn.now.mono;
+                self.try_fetch(id, job, false, turn);
+                return;
+            }
             self.finish_fetch(job, reading, turn);
         }
     }

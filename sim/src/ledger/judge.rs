@@ -73,7 +73,7 @@ impl Ledger {
     pub(super) fn allowed(&self, error: i16, topic: Option<TopicId>) -> Verdict {
         match error {
             error_code::NONE => Ok(()),
-            error_code::KAFKA_STORAGE_ERROR if self.disk_fails => Ok(()),
+            error_code::KAFKA_STORAGE_ERROR if self.disk_fails || self.store_unknown => Ok(()),
             error_code::UNKNOWN_TOPIC_ID | error_code::UNKNOWN_TOPIC_OR_PARTITION => {
                 match topic.and_then(|id| self.topics.get(&id)) {
                     Some(book) if book.must_exist() => broken(

@@ -206,6 +206,8 @@ impl World {
                     let ledger = &self.ledger;
                     self.story
                         .tell(self.now, &[3, conn.0, tag.0], || scenes::answer(ledger, conn, tag, &response));
+                    self.ledger.store_unknown = self.shape.stored
+                        && self.node.broker().is_some_and(|broker| broker.stored().is_none());
                     self.ledger.answered(conn, tag, &response)?;
                     self.check_an_answer(&response)?;
                     self.reply(conn, tag, response);
