@@ -164,6 +164,12 @@ impl Broker {
         }
     }
 
+    /// Whether clients are served.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        matches!(&self.stage, Stage::Live(live) if live.serving)
+    }
+
     /// The state, for those who check it from outside. `None` until recovery is done.
     #[must_use]
     pub fn state(&self) -> Option<&State> {

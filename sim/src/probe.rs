@@ -143,10 +143,18 @@ impl Probe {
         calls: Vec<(OpId, ObjectRequest, Option<ObjectResult>)>,
     ) -> Probe {
         let mut probe = Probe::around(broker, disk, now);
-        probe.serves = true;
+        probe.serves = probe.broker.serves();
         probe.waiting = waiting.into();
         probe.calls = calls.into();
         probe.settle();
+        // The object store may be waited for.
+        for _ in 0..DEADLINES_MAX {
+            let Some(deadline) = probe.deadline.filter(|_| !probe.serves && probe.ended.is_none()) else {
+                break;
+            };
+            probe.now.mono = probe.now.mono.max(deadline);
+            probe.settle();
+        }
         probe
     }
 
