@@ -269,7 +269,8 @@ impl Live {
     pub(super) fn fetch_read(&mut self, id: u64, read: usize, result: DiskResult, turn: &mut Turn<'_>) {
         if let Err(DiskError { kind: DiskErrorKind::NotFound, file: Some(FileName::Segment(file)), .. }) =
             &result
-            && *file < self.state.log_floor
+            // Of a file that is gone and is needed, the index knows.
+            && self.state.partitions().all(|known| known.batches.first().is_none_or(|first| first.segment() > *file))
             && let Some(reading) = self.fetches.jobs.get_mut(&id).and_then(|job| job.reading.as_mut())
         {
             mark(Mark::FetchTrimmed);
