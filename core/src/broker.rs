@@ -360,7 +360,7 @@ impl Live {
         match request {
             Request::Produce(intake) => self.produce(asker, intake, turn),
             Request::Fetch(request) => self.fetch(asker, request, turn),
-            Request::ListOffsets(request) => self.list_offsets(asker, &request, turn),
+            Request::ListOffsets(request) => self.list_offsets(asker, request, turn),
             Request::Metadata(request) => self.metadata(asker, request, turn),
             Request::CreateTopics(request) => self.create_topics(asker, request, turn),
             Request::DeleteTopics(request) => self.delete_topics(asker, request, turn),

@@ -111,6 +111,7 @@ marks! {
     LookupRead: "lookup.by time from the disk",
     LookupByTime: "lookup.by time",
     LookupFailed: "lookup.read failed",
+    LookupTrimmed: "lookup.a segment went before it was read",
     ProduceDuplicate: "produce.duplicate",
     ProduceOutOfOrder: "produce.out of order",
     ProduceFenced: "produce.old epoch fenced",

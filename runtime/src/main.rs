@@ -14,7 +14,7 @@ use evenkeel::{
     disk::Files,
     lanes::Threads,
     object::{
-        Deadlines, Objects,
+        Deadlines, Objects, StorePlace,
         probe::{self, Doubt},
     },
     server::{self, Ended},
@@ -191,6 +191,12 @@ fn couriers(settings: &Serve) -> Result<Option<Box<dyn Couriers>>, String> {
     let Some(place) = settings.store()? else { return Ok(None) };
     let store: Arc<dyn ObjectStore> = Arc::new(Objects::open(&place, Deadlines::default())?);
     tracing::info!("object store: {place}");
+    if place == StorePlace::Memory {
+        tracing::warn!(
+            "memory:// is for tests: it ends with this process, and with it every record that has left the log for it. No later \
+             start will take this data directory"
+        );
+    }
     // One that takes requests and keeps silent holds up a start twice as long as was said at most: it is tried, and tidied up.
     let patience = settings.object_store_start_wait.max(PROBE_PATIENCE_MIN);
     let tried = Objects::open(&place, Deadlines::default().within(patience))?;

@@ -573,3 +573,19 @@ fn a_directory_that_is_not_there_is_no_store() {
     }
     assert_eq!(fs::read_dir(temporary.path()).expect("it can be read").count(), 2, "the log, and data");
 }
+
+#[test]
+fn a_store_in_memory_is_announced_and_missed_by_the_next_start() {
+    let temporary = tempfile::tempdir().expect("a temporary directory");
+    let directory = temporary.path().join("data");
+    let mut broker = Broker::start(&directory, &["--object-store", "memory://"]);
+    let warning = broker.last_line_with("memory:// is for tests").expect("it is told");
+    assert!(warning.contains("WARN"), "{warning}");
+    kafka::create_topic(&broker.bootstrap(), "t", 1);
+    write(&broker, "t", 0, b"in memory");
+    assert_eq!(broker.stop().code(), Some(0));
+    match Broker::try_start(&directory, free_address(), &["--object-store", "memory://"]) {
+        Start::Serving(_) => panic!("it serves without what was stored"),
+        Start::Ended(status, log) => assert_eq!(status.code(), Some(2), "{log}"),
+    }
+}

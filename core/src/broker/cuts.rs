@@ -6,7 +6,9 @@
 //! 1. A snapshot of the staged state, and of how far each partition goes; it waits until the log is durable up to there.
 //! 2. Data objects out of cache and log, and the state; each is tried until the store has it. Nothing refers to them yet.
 //! 3. The manifest with the next number, created where there is none. An answer that does not come decides nothing: the store is
-//!    asked whose manifest that is. Ours: done. None: again, the same bytes. Another's: this process has been deposed, and ends.
+//!    asked whose manifest that is. None: again, the same bytes. Another's: this process has been deposed, and ends. Ours: it
+//!    counts once a listing shows none behind it; if there is one, the number had been taken and was free again, and this process has
+//!    been deposed.
 //! 4. `CutStored` is told to the log. Only when that is durable may segments be removed.
 //!
 //! Before its first cut a process takes its epoch in the same way (`contact.rs`): a manifest that says what the newest said, under its

@@ -28,8 +28,8 @@ use crate::{
     partition::index::IndexEntry,
     planted::{Planted, planted},
     port::{
-        BatchAt, DiskError, DiskErrorKind, DiskRequest, DiskResult, DiskStep, FetchAnswer, FetchedPartition,
-        FileName, Lane, Notice, ObjectRequest, ObjectResult, ReadBatches, Response,
+        BatchAt, DiskRequest, DiskResult, DiskStep, FetchAnswer, FetchedPartition, FileName, Lane, Notice,
+        ObjectRequest, ObjectResult, ReadBatches, Response,
     },
     state::State,
     turn::{Purpose, Timer, Turn},
@@ -267,10 +267,7 @@ impl Live {
     }
 
     pub(super) fn fetch_read(&mut self, id: u64, read: usize, result: DiskResult, turn: &mut Turn<'_>) {
-        if let Err(DiskError { kind: DiskErrorKind::NotFound, file: Some(FileName::Segment(file)), .. }) =
-            &result
-            // Of a file that is gone and is needed, the index knows.
-            && self.state.partitions().all(|known| known.batches.first().is_none_or(|first| first.segment() > *file))
+        if lookup::was_trimmed(&result, &self.state)
             && let Some(reading) = self.fetches.jobs.get_mut(&id).and_then(|job| job.reading.as_mut())
         {
             mark(Mark::FetchTrimmed);

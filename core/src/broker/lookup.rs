@@ -20,10 +20,11 @@ use crate::{
     partition::{Partition, index::IndexEntry},
     planted::{Planted, planted},
     port::{
-        BatchAt, DiskReply, DiskRequest, DiskResult, DiskStep, FileName, FoundOffset, Lane,
-        ListOffsetsAnswer, ListedPartition, ListedTopic, Notice, ObjectReply, ObjectRequest, ObjectResult,
-        ReadBatches, Response,
+        BatchAt, DiskError, DiskErrorKind, DiskReply, DiskRequest, DiskResult, DiskStep, FileName,
+        FoundOffset, Lane, ListOffsetsAnswer, ListedPartition, ListedTopic, Notice, ObjectReply,
+        ObjectRequest, ObjectResult, ReadBatches, Response,
     },
+    state::State,
     turn::{Purpose, Turn},
     units::{Epoch, Lsn, Offset, Timestamp},
     wire::batch::{BatchHeader, HEADER_BYTES},
@@ -45,6 +46,9 @@ pub(super) struct Lookups {
 #[derive(Clone, Debug)]
 struct Job {
     asker: Asker,
+    /// To look anew, should a segment go before it was read.
+    request: ListOffsetsRequest,
+    trimmed: bool,
     /// What must be durable before the answer leaves.
     known: Lsn,
     answer: ListOffsetsAnswer,
@@ -138,7 +142,7 @@ fn look_up_stored(partition: &Partition, asked: i64, cuts: &Cuts) -> Option<Look
 }
 
 impl Live {
-    pub(super) fn list_offsets(&mut self, asker: Asker, request: &ListOffsetsRequest, turn: &mut Turn<'_>) {
+    pub(super) fn list_offsets(&mut self, asker: Asker, request: ListOffsetsRequest, turn: &mut Turn<'_>) {
         let mut answer = ListOffsetsAnswer::default();
         let (mut reads, mut told) = (Vec::new(), Vec::new());
         let cuts = self.cuts.as_deref();
@@ -203,42 +207,43 @@ impl Live {
             answer.topics.push(ListedTopic { name: topic.name.clone(), partitions });
         }
         let known = self.state.known_by(told);
-        self.read_or_answer(asker, known, answer, reads, turn);
-    }
-
-    fn read_or_answer(
-        &mut self,
-        asker: Asker,
-        known: Lsn,
-        answer: ListOffsetsAnswer,
-        reads: Vec<((usize, usize), Source)>,
-        turn: &mut Turn<'_>,
-    ) {
         if reads.is_empty() {
             self.answer(asker, Response::ListOffsets(answer), known, turn);
             return;
         }
+        let (holes, sources): (Vec<_>, Vec<_>) = reads.into_iter().unzip();
+        let outstanding = holes.len();
+        let job = Job { asker, request, trimmed: false, known, answer, holes, outstanding };
+        self.read_for_lookup(job, sources, turn);
+    }
+
+    fn read_for_lookup(&mut self, waiting: Job, sources: Vec<Source>, turn: &mut Turn<'_>) {
         let job = self.lookups.next;
         self.lookups.next += 1;
-        for (read, (_, source)) in reads.iter().enumerate() {
+        for (read, source) in sources.into_iter().enumerate() {
             match source {
                 Source::Log(file, at) => {
                     mark(Mark::LookupRead);
-                    let steps = vec![DiskStep::ReadBatches { file: *file, batches: vec![*at] }];
+                    let steps = vec![DiskStep::ReadBatches { file, batches: vec![at] }];
                     turn.disk(Purpose::LookupRead { job, read }, DiskRequest { lane: Lane::Read, steps });
                 }
                 Source::Store(stored) => {
-                    let request = ObjectRequest::ReadBatches(stored.clone());
-                    turn.object(Purpose::LookupStored { job, read }, request);
+                    turn.object(Purpose::LookupStored { job, read }, ObjectRequest::ReadBatches(stored));
                 }
             }
         }
-        let outstanding = reads.len();
-        let holes = reads.into_iter().map(|(hole, _)| hole).collect();
-        self.lookups.jobs.insert(job, Job { asker, known, answer, holes, outstanding });
+        self.lookups.jobs.insert(job, waiting);
     }
 
     pub(super) fn lookup_read(&mut self, job: u64, read: usize, result: DiskResult, turn: &mut Turn<'_>) {
+        if was_trimmed(&result, &self.state)
+            && let Some(waiting) = self.lookups.jobs.get_mut(&job)
+        {
+            mark(Mark::LookupTrimmed);
+            waiting.trimmed = true;
+            self.looked_up(job, read, Ok(Vec::new()), turn);
+            return;
+        }
         self.looked_up(job, read, batches(result), turn);
     }
 
@@ -269,6 +274,11 @@ impl Live {
         if waiting.outstanding == 0
             && let Some(done) = self.lookups.jobs.remove(&job)
         {
+            if done.trimmed {
+                // The index knows the segment no more, so what was in it is found in the object store.
+                self.list_offsets(done.asker, done.request, turn);
+                return;
+            }
             self.answer(done.asker, Response::ListOffsets(done.answer), done.known, turn);
         }
     }
@@ -325,6 +335,16 @@ impl Live {
 enum Source {
     Log(FileName, BatchAt),
     Store(ReadBatches),
+}
+
+/// Whether what a read asked for was in a segment that was trimmed while the read was on its way: the file is gone, and the
+/// index has forgotten it. A file that is gone and that the index still knows is damage.
+pub(super) fn was_trimmed(result: &DiskResult, state: &State) -> bool {
+    let Err(DiskError { kind: DiskErrorKind::NotFound, file: Some(FileName::Segment(gone)), .. }) = result
+    else {
+        return false;
+    };
+    state.partitions().all(|known| known.batches.first().is_none_or(|first| first.segment() > *gone))
 }
 
 /// The batches of a read of the object store, or what to tell the operator.

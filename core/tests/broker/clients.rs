@@ -16,7 +16,7 @@ fn nothing_is_told_before_it_is_durable() {
     let mut rig = Rig::new(small());
     rig.create("t", 1, &[]);
     rig.pass(Duration::from_millis(50));
-    rig.hold_log = true;
+    rig.hold_log();
     let produced = rig.send(1, 11, Rig::produce_request("t", 0, -1, batch(3, 10, 1, 5)));
     let silent = rig.send(1, 11, Rig::produce_request("t", 0, 0, batch(3, 10, 2, 5)));
     let created = rig.send(2, 12, Request::Metadata(metadata_of("auto")));
@@ -30,7 +30,7 @@ fn nothing_is_told_before_it_is_durable() {
     assert_eq!(rig.replies, vec![]);
     let fetched = rig.send(4, 11, Request::Fetch(Rig::fetch_request("t", 0, 0, 0)));
     assert_eq!(rig.replies, vec![], "the catalog has changed since, and that is not durable yet");
-    rig.release_log();
+    rig.release();
     assert!(matches!(rig.reply(produced), Some(Response::Produce(response)) if outcome(&response) == (0, 0)));
     assert_eq!(rig.reply(silent), Some(Response::Silence));
     assert!(rig.reply(created).is_some());
@@ -56,7 +56,7 @@ fn what_is_visible_is_read_while_the_log_stands_still() {
     let mut rig = Rig::new(small());
     rig.create("t", 2, &[]);
     rig.produce("t", 0, batch(3, 10, 1, 5));
-    rig.hold_log = true;
+    rig.hold_log();
     let created = rig.send(2, 12, Request::Metadata(metadata_of("auto")));
     assert_eq!(rig.fetch("t", 0, 0).topics[0].partitions[0].high_watermark, 3);
     assert!(matches!(rig.list_offset("t", 0, -1), FoundOffset::At { offset: Offset(3), .. }));
@@ -65,7 +65,7 @@ fn what_is_visible_is_read_while_the_log_stands_still() {
         rig.send(4, 11, Request::Fetch(Rig::fetch_request(topic, partition, 0, 0)))
     });
     assert_eq!(rig.replies, vec![]);
-    rig.release_log();
+    rig.release();
     for tag in waiting.into_iter().chain([created]) {
         assert!(rig.reply(tag).is_some());
     }
@@ -76,7 +76,7 @@ fn what_is_staged_but_not_durable_cannot_be_fetched() {
     let mut rig = Rig::new(small());
     rig.create("t", 1, &[]);
     rig.produce("t", 0, batch(1, 10, 1, 5));
-    rig.hold_log = true;
+    rig.hold_log();
     rig.send(1, 11, Rig::produce_request("t", 0, -1, batch(1, 10, 2, 5)));
     let answer = rig.fetch("t", 0, 0);
     let fetched = &answer.topics[0].partitions[0];
@@ -90,11 +90,11 @@ fn a_duplicate_of_a_batch_in_flight_waits_for_the_original() {
     let mut rig = Rig::new(small());
     rig.create("t", 1, &[]);
     let id = rig.producer_id();
-    rig.hold_log = true;
+    rig.hold_log();
     let first = rig.send(1, 11, Rig::produce_request("t", 0, -1, producer_batch(2, 10, 1, 5, id, 0, 0)));
     let again = rig.send(2, 11, Rig::produce_request("t", 0, -1, producer_batch(2, 10, 1, 5, id, 0, 0)));
     assert_eq!(rig.replies, vec![]);
-    rig.release_log();
+    rig.release();
     for tag in [first, again] {
         assert!(matches!(rig.reply(tag), Some(Response::Produce(response)) if outcome(&response) == (0, 0)));
     }
@@ -364,7 +364,7 @@ fn a_full_disk_refuses_writes_serves_reads_and_accepts_again_by_itself() {
 fn a_failed_log_write_acknowledges_nothing_and_ends_the_process() {
     let mut rig = Rig::new(small());
     rig.create("t", 1, &[]);
-    rig.hold_log = true;
+    rig.hold_log();
     let tag = rig.send(1, 11, Rig::produce_request("t", 0, -1, batch(1, 10, 1, 5)));
     let (op, _) = rig.held.pop_front().expect("a log write is under way");
     let error = evenkeel_core::port::DiskError {
@@ -385,7 +385,7 @@ fn a_stop_answers_who_waits_and_closes_the_log_after_that() {
     let mut rig = Rig::new(small());
     rig.create("t", 1, &[]);
     let parked = rig.send(9, 11, Request::Fetch(Rig::fetch_request("t", 0, 0, 60_000)));
-    rig.hold_log = true;
+    rig.hold_log();
     let produced = rig.send(1, 11, Rig::produce_request("t", 0, -1, batch(1, 10, 1, 5)));
     rig.feed(vec![Event::Stop]);
     assert!(rig.reply(parked).is_some(), "it has waited long enough");
@@ -393,7 +393,7 @@ fn a_stop_answers_who_waits_and_closes_the_log_after_that() {
     let late = rig.send(2, 11, Rig::produce_request("t", 0, -1, batch(1, 10, 2, 5)));
     assert!(rig.reply(late).is_none());
     assert_eq!(rig.closed, vec![ConnId(2)]);
-    rig.release_log();
+    rig.release();
     assert!(rig.reply(produced).is_some() && rig.stopped);
     let mut rig = rig.crash();
     assert!(rig.notices.iter().any(|line| line.starts_with("recovery: clean end")), "{:?}", rig.notices);

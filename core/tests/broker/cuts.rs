@@ -6,7 +6,7 @@ use evenkeel_core::{
     Broker, Config, Effect, Event,
     config::StoreConfig,
     log::Refusal,
-    port::{Fault, FileName, FoundOffset, Now, perform},
+    port::{Fault, FileName, FoundOffset, Lane, Now, Request, Response, perform},
     store::{self, Manifest, ObjectKey},
     units::{Instant, Lsn, Offset, SegmentSequence},
 };
@@ -86,12 +86,12 @@ fn what_is_deleted_after_a_cut_has_begun_is_in_that_cut() {
     rig.create("t", 1, &[]);
     fill(&mut rig, 2);
     // The cut begins while a batch is on its way into the log, and the topic goes before that is durable.
-    rig.hold_log = true;
+    rig.hold_log();
     let produced = rig.send(1, 9, Rig::produce_request("t", 0, -1, batch(10, 1000, 2, 1_002)));
     rig.pass(INTERVAL);
     assert_eq!(newest(&rig).number, 1);
     rig.send(1, 5, Rig::delete_request("t"));
-    rig.release_log();
+    rig.release();
     assert!(rig.reply(produced).is_some());
     assert!(rig.broker.state().is_some_and(|state| state.topic_named("t").is_none()));
     let cut = newest(&rig);
@@ -205,13 +205,9 @@ fn what_is_stored_leaves_the_log_and_is_read_from_the_store() {
     assert_eq!((all.len(), &all[..40]), (84, &records[..]));
     // By time: in the store, and in the log.
     for (asked, base) in [(1_000, 0), (1_017, 170), (-3, 390)] {
-        match rig.list_offset("t", 0, asked) {
-            FoundOffset::Within { batch, timestamp, leader_epoch, .. } => {
-                let found = i64::from_be_bytes(batch[0][..8].try_into().expect("a batch"));
-                assert_eq!((found, leader_epoch), (base, all[0].3), "{asked}: {timestamp:?}");
-            }
-            other => panic!("{other:?}"),
-        }
+        let found = rig.list_offset("t", 0, asked);
+        assert_eq!(found_in(&found), base, "{asked}");
+        assert!(matches!(found, FoundOffset::Within { leader_epoch, .. } if leader_epoch == all[0].3));
     }
     // The same after a crash, with a checkpoint and a log that begins late.
     let mut rig = rig.crash();
@@ -226,6 +222,64 @@ fn what_is_stored_leaves_the_log_and_is_read_from_the_store() {
     assert_eq!(tail.topics[0].partitions[0].error_code, 0);
     rig.store.set_down(false);
     assert_eq!(rig.read_all("t", 0), all);
+}
+
+/// Base offset of the batch that was found.
+fn found_in(found: &FoundOffset) -> i64 {
+    match found {
+        FoundOffset::Within { batch, .. } => i64::from_be_bytes(batch[0][..8].try_into().expect("a batch")),
+        other => panic!("{other:?}"),
+    }
+}
+
+// A read was on its way while a cut was committed and the log trimmed behind it: the file was gone, and the reader was told that
+// stored records cannot be read. Found by simulation.
+#[test]
+fn what_is_trimmed_while_it_is_read_comes_from_the_store() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[]);
+    fill(&mut rig, 40);
+    let records = rig.read_all("t", 0);
+    rig.holds = Some(Lane::Read);
+    let fetch = rig.send(1, 11, Request::Fetch(Rig::fetch_request("t", 0, 0, 0)));
+    let lookup = rig.send(1, 7, Request::ListOffsets(Rig::list_request("t", 0, 1_017)));
+    assert!(rig.held.len() > 2, "they are read from more than one segment");
+    // The reads for the cut are not held up.
+    let on_their_way = std::mem::take(&mut rig.held);
+    rig.release();
+    let first = rig.disk.names().iter().find(|file| matches!(file, FileName::Segment(_))).copied();
+    rig.pass(INTERVAL * 2);
+    fill(&mut rig, 40);
+    rig.pass(INTERVAL * 2);
+    assert!(!rig.disk.names().contains(&first.expect("a log")), "it was trimmed: {:?}", rig.disk.names());
+    rig.held = on_their_way;
+    rig.release();
+    let Some(Response::Fetch(answer)) = rig.reply(fetch) else { panic!("not answered") };
+    let fetched = &answer.topics[0].partitions[0];
+    assert_eq!(fetched.error_code, 0);
+    let bytes = fetched.records.concat();
+    assert_eq!(i64::from_be_bytes(bytes[..8].try_into().expect("a batch")), records[0].0);
+    let Some(Response::ListOffsets(answer)) = rig.reply(lookup) else { panic!("not answered") };
+    assert_eq!(found_in(&answer.topics[0].partitions[0].found), 170);
+    assert!(!rig.notices.iter().any(|line| line.contains("cannot read")), "{:?}", rig.notices);
+}
+
+#[test]
+fn a_segment_that_is_gone_and_was_not_trimmed_is_an_error() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[]);
+    fill(&mut rig, 40);
+    let first =
+        rig.disk.names().into_iter().find(|file| matches!(file, FileName::Segment(_))).expect("a log");
+    rig.disk.with(|files| files.remove(&first));
+    let answer = rig.fetch("t", 0, 0);
+    assert_eq!(answer.topics[0].partitions[0].error_code, 56);
+    assert_eq!(rig.list_offset("t", 0, 1_000), FoundOffset::Error(56));
+    assert!(
+        rig.notices.iter().any(|line| line.contains("cannot read acknowledged data")),
+        "{:?}",
+        rig.notices
+    );
 }
 
 #[test]

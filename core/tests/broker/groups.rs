@@ -268,7 +268,7 @@ fn a_generation_that_was_told_before_a_crash_is_never_told_again() {
 fn answers_about_groups_wait_for_the_log() {
     let mut rig = rig();
     let (leader, _, generation) = pair(&mut rig);
-    rig.hold_log = true;
+    rig.hold_log();
     let partition = OffsetCommitRequestPartition::default().with_partition_index(0).with_committed_offset(5);
     let topic =
         OffsetCommitRequestTopic::default().with_name(TopicName(text("t"))).with_partitions(vec![partition]);
@@ -282,8 +282,8 @@ fn answers_about_groups_wait_for_the_log() {
     let request = OffsetFetchRequest::default().with_groups(vec![group]);
     let fetch = rig.send(4, 8, Request::Group(GroupRequest::OffsetFetch(request)));
     assert_eq!((rig.reply(commit), rig.reply(fetch)), (None, None), "a crash could take it away");
-    rig.hold_log = false;
-    rig.release_log();
+    rig.holds = None;
+    rig.release();
     assert!(rig.reply(commit).is_some());
     let Some(Response::Group(GroupResponse::OffsetFetch(told))) = rig.reply(fetch) else {
         panic!("it is durable")
@@ -593,13 +593,13 @@ fn an_id_that_was_given_out_and_never_used_holds_nobody_up() {
 fn a_rebalance_that_is_due_while_the_broker_stops_does_not_keep_it() {
     let mut rig = rig();
     let (leader, _, _) = pair(&mut rig);
-    rig.hold_log = true;
+    rig.hold_log();
     rig.send(3, 11, Rig::produce_request("t", 0, -1, batch(1, 10, 1, 5)));
     rig.send(2, 9, join(join_request(&leader, None, &["range"])));
     rig.feed(vec![Event::Stop]);
     rig.pass(Duration::from_secs(70));
     assert!(!rig.stopped, "the log is not closed");
-    rig.release_log();
+    rig.release();
     assert!(rig.stopped);
 }
 

@@ -265,11 +265,11 @@ fn a_damaged_seal_and_a_damaged_header_behind_it_are_not_a_torn_roll() {
     rig.create("t", 1, &[]);
     let sealed = (0..50u8).find_map(|at| {
         // By turns one batch, and three that arrive while it is written: together a group that nearly fills a segment.
-        rig.hold_log = true;
+        rig.hold_log();
         for _ in 0..[1, 4][usize::from(at % 2)] {
             rig.send(1, 11, Rig::produce_request("t", 0, -1, batch(2, 7000, at, 1000)));
         }
-        rig.release_log();
+        rig.release();
         let groups = data_groups(&rig.disk);
         match groups[..] {
             [.., (before, _), (alone, 4096), (last, 4096)] if before < alone && alone < last => Some(alone),

@@ -266,8 +266,8 @@ pub(crate) struct Rig {
     pub(crate) serving: bool,
     pub(crate) stopped: bool,
     pub(crate) fault: Option<Fault>,
-    /// While true, log writes are taken and do not complete.
-    pub(crate) hold_log: bool,
+    /// What is asked of this lane is taken and does not complete.
+    pub(crate) holds: Option<Lane>,
     pub(crate) held: VecDeque<(OpId, DiskRequest)>,
     pub(crate) recorded: Vec<Recorded>,
     pub(crate) deadline: Option<Instant>,
@@ -307,7 +307,7 @@ impl Rig {
             serving: false,
             stopped: false,
             fault: None,
-            hold_log: false,
+            holds: None,
             held: VecDeque::new(),
             recorded: Vec::new(),
             deadline: None,
@@ -324,7 +324,7 @@ impl Rig {
             match effect {
                 Effect::Reply(conn, tag, response) => self.replies.push((conn, tag, *response)),
                 Effect::Close(conn) => self.closed.push(conn),
-                Effect::Disk(op, request) if self.hold_log && request.lane == Lane::Log => {
+                Effect::Disk(op, request) if self.holds == Some(request.lane) => {
                     self.held.push_back((op, request));
                 }
                 Effect::Disk(op, request) => {
@@ -374,9 +374,14 @@ impl Rig {
         self.now.wall = Timestamp(self.now.wall.0 + i64::try_from(time.as_millis()).expect("short"));
     }
 
-    /// Completes the held log writes.
-    pub(crate) fn release_log(&mut self) {
-        self.hold_log = false;
+    /// Log writes are taken and do not complete.
+    pub(crate) fn hold_log(&mut self) {
+        self.holds = Some(Lane::Log);
+    }
+
+    /// Carries out what was held.
+    pub(crate) fn release(&mut self) {
+        self.holds = None;
         while let Some((op, request)) = self.held.pop_front() {
             let done = Event::Disk(op, perform(&self.disk, &request.steps));
             self.feed(vec![done]);
@@ -576,15 +581,18 @@ impl Rig {
         }
     }
 
-    pub(crate) fn list_offset(&mut self, topic: &str, partition: i32, timestamp: i64) -> FoundOffset {
+    pub(crate) fn list_request(topic: &str, partition: i32, timestamp: i64) -> ListOffsetsRequest {
         let partition = ListOffsetsPartition::default()
             .with_partition_index(partition)
             .with_current_leader_epoch(-1)
             .with_timestamp(timestamp);
-        let request = ListOffsetsRequest::default().with_topics(vec![
+        ListOffsetsRequest::default().with_topics(vec![
             ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(vec![partition]),
-        ]);
-        match self.ask(7, Request::ListOffsets(request)) {
+        ])
+    }
+
+    pub(crate) fn list_offset(&mut self, topic: &str, partition: i32, timestamp: i64) -> FoundOffset {
+        match self.ask(7, Request::ListOffsets(Rig::list_request(topic, partition, timestamp))) {
             Response::ListOffsets(answer) => answer.topics[0].partitions[0].found.clone(),
             other => panic!("{other:?}"),
         }

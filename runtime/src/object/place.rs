@@ -1,10 +1,6 @@
 //! Where a store is: what an operator says, and the client for it.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use evenkeel_core::port::ObjectKind;
 use object_store::{
@@ -144,12 +140,6 @@ impl StorePlace {
             endpoint: endpoint.map(self::endpoint).transpose()?,
             region: region.map(String::from),
         })
-    }
-
-    /// The store of a broker that was told of none: a folder of its data directory.
-    #[must_use]
-    pub fn within(data_directory: &Path) -> StorePlace {
-        StorePlace::Directory { path: data_directory.join("objects"), create: true }
     }
 
     /// Makes the client. Asks the store nothing.

@@ -231,7 +231,7 @@ fn items_are_added_to_lists_and_taken_away() {
 #[test]
 fn a_changed_config_is_not_told_before_it_is_durable() {
     let mut rig = rig();
-    rig.hold_log = true;
+    rig.hold_log();
     let change = resource(TOPIC, "t", &[("flush.ms", SET, Some("7"))]);
     let request = IncrementalAlterConfigsRequest::default().with_resources(vec![change]);
     let altered = rig.send(1, 1, Request::Admin(AdminRequest::IncrementalAlterConfigs(request)));
@@ -239,6 +239,6 @@ fn a_changed_config_is_not_told_before_it_is_durable() {
     let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
     let described = rig.send(2, 4, Request::Admin(AdminRequest::DescribeConfigs(request)));
     assert_eq!((rig.reply(altered), rig.reply(described)), (None, None), "a crash could take it away");
-    rig.release_log();
+    rig.release();
     assert!(rig.reply(altered).is_some() && rig.reply(described).is_some());
 }

@@ -102,7 +102,7 @@ fn a_growth_that_cannot_be_is_refused_and_changes_nothing() {
 fn added_partitions_are_not_told_before_they_are_durable() {
     let mut rig = Rig::new(small());
     rig.create("t", 1, &[]);
-    rig.hold_log = true;
+    rig.hold_log();
     let request = CreatePartitionsRequest::default().with_topics(vec![growth("t", 2)]);
     let grown = rig.send(1, 3, Request::Admin(AdminRequest::CreatePartitions(request)));
     let described = describe_later(&mut rig, "t");
@@ -110,7 +110,7 @@ fn added_partitions_are_not_told_before_they_are_durable() {
     for tag in [grown, described, produced] {
         assert_eq!(rig.reply(tag), None, "a crash could take it away");
     }
-    rig.release_log();
+    rig.release();
     for tag in [grown, described, produced] {
         assert!(rig.reply(tag).is_some());
     }

@@ -96,11 +96,11 @@ fn a_deletion_that_cannot_be_is_refused() {
 #[test]
 fn a_deletion_is_not_told_before_it_is_durable() {
     let mut rig = rig();
-    rig.hold_log = true;
+    rig.hold_log();
     let deleted = rig.send(1, 2, Request::Admin(deletion("t", 0, 7)));
     let fetched = rig.send(2, 11, Request::Fetch(Rig::fetch_request("t", 0, 5, 0)));
     assert_eq!((rig.reply(deleted), rig.reply(fetched)), (None, None), "a crash could bring them back");
-    rig.release_log();
+    rig.release();
     assert!(rig.reply(deleted).is_some() && rig.reply(fetched).is_some());
 }
 
