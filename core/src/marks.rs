@@ -111,7 +111,6 @@ marks! {
     LookupRead: "lookup.by time from the disk",
     LookupByTime: "lookup.by time",
     LookupFailed: "lookup.read failed",
-    LookupTrimmed: "lookup.a segment went before it was read",
     ProduceDuplicate: "produce.duplicate",
     ProduceOutOfOrder: "produce.out of order",
     ProduceFenced: "produce.old epoch fenced",
@@ -190,6 +189,7 @@ marks! {
     ConfirmUnsure: "cuts.newest or not, no answer",
     DeposedLater: "cuts.manifest committed behind another's",
     ClaimTooOld: "contact.claimed behind another's",
+    StoredNoted: "contact.the store has more than the log knew",
 }
 
 /// The code came by here.

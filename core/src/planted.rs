@@ -119,6 +119,7 @@ pub enum Planted {
     // Objects that nobody needs.
     UnneededByLaterState,
     CommitUnconfirmed,
+    StoredUnnoted,
     GarbageForgotten,
     LeftoversOfThisEpoch,
     RemovedBeforeCommit,

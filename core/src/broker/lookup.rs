@@ -239,7 +239,6 @@ impl Live {
         if was_trimmed(&result, &self.state)
             && let Some(waiting) = self.lookups.jobs.get_mut(&job)
         {
-            mark(Mark::LookupTrimmed);
             waiting.trimmed = true;
             self.looked_up(job, read, Ok(Vec::new()), turn);
             return;

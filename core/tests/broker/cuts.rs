@@ -501,3 +501,27 @@ fn a_directory_whose_records_are_in_a_store_does_not_start_without_it_nor_with_a
     assert!(matches!(foreign.fault, Some(Fault::Deposed(_))), "{:?}", foreign.fault);
     assert!(!foreign.serving && !empty.serving);
 }
+
+// A cut is committed, and a crash keeps its note from the log. The next start learned of it from the store and trimmed on its word,
+// and still the log said of nothing that it was stored: started then without a store, or with an empty one, it served a log with a
+// hole. Found by reading.
+#[test]
+fn a_log_knows_that_it_needs_the_store_before_anything_is_trimmed() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[]);
+    fill(&mut rig, 40);
+    rig.hold_log();
+    rig.pass(INTERVAL);
+    assert!(newest(&rig).cut > Lsn(0) && !rig.held.is_empty(), "the store has it, the log does not know");
+    let mut rig = rig.crash();
+    let cuts = manifests(&rig).len();
+    fill(&mut rig, 40);
+    assert_eq!(manifests(&rig).len(), cuts, "no cut since the start");
+    assert!(!rig.disk.names().contains(&FileName::Segment(SegmentSequence(1))), "{:?}", rig.disk.names());
+    let alone = Rig::on(rig.disk.clone(), small());
+    assert!(matches!(alone.fault, Some(Fault::Refused(Refusal::Store(_)))), "{:?}", alone.fault);
+    let empty = Rig::with_store(rig.disk.clone(), Shelf::default(), stored());
+    assert!(matches!(empty.fault, Some(Fault::Deposed(_))), "{:?}", empty.fault);
+    assert!(!alone.serving && !empty.serving);
+    assert_eq!(rig.crash().read_all("t", 0).len(), 80);
+}

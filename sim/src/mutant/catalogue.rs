@@ -1074,6 +1074,14 @@ pub const CATALOGUE: &[PlantedBug] = &[
         2000,
     ),
     bug(
+        Mutant::Core(Planted::StoredUnnoted),
+        "stored-unnoted",
+        "a start that learns from the store what is stored does not note it in the log",
+        "crash between a commit and its note, trim, store missed",
+        &["lost-write", "unseen", "inconsistent-offsets", "unreadable"],
+        2000,
+    ),
+    bug(
         Mutant::Core(Planted::GarbageForgotten),
         "garbage-forgotten",
         "what nothing refers to stays",

@@ -14,8 +14,9 @@ use crate::{
     ledger::Ledger,
     probe::{Ended, Probe},
     reading::Reading,
+    store::SimStore,
     violation::{Verdict, broken},
-    world::{LIVENESS_MICROS, World, loss},
+    world::{LIVENESS_MICROS, World, loss, oracle::holds},
 };
 
 /// What was promised when a cut was begun.
@@ -67,6 +68,7 @@ impl World {
         self.exhibit("what if the disk were lost now?");
         if self.oracle.chance(200) {
             self.check_no_answer_is_no_start(&empty)?;
+            self.check_store_missed()?;
         }
         let probe = Probe::boot(&self.shape.config, self.oracle.bits(), empty);
         check_served(&probe)?;
@@ -135,6 +137,26 @@ impl World {
                 "false-start",
                 format!("the disk is empty and the store does not answer, and the start ends with {other:?}"),
             ),
+        }
+    }
+
+    /// The disk is there, and its store is not: it is not named, or another one is, which has nothing. Refused, or all is in the log.
+    fn check_store_missed(&mut self) -> Verdict {
+        self.mark("store missed");
+        let mut config = self.shape.config.clone();
+        let mut left = self.disk.durable_only();
+        if self.oracle.chance(500) {
+            config.store = None;
+        } else {
+            left = left.moved_beside(SimStore::default());
+        }
+        let mut probe = Probe::boot(&config, self.oracle.bits(), left);
+        match probe.ended() {
+            Some(Ended::Halted(Fault::Deposed(_) | Fault::Refused(Refusal::Store(_)))) => Ok(()),
+            Some(_) | None => {
+                check_served(&probe)?;
+                holds(&self.ledger, &mut probe).map_err(|violation| violation.when("without its store: "))
+            }
         }
     }
 

@@ -33,8 +33,13 @@ async def main(bootstrap, group_id, topic):
     told = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin, told.set)
     await consumer.start()
-    while not told.is_set():
-        await consumer.getmany(timeout_ms=100)
+    # Told something it must not wait for records first: it would join the group again meanwhile.
+    word = asyncio.create_task(told.wait())
+    while not word.done():
+        records = asyncio.create_task(consumer.getmany(timeout_ms=100))
+        await asyncio.wait((word, records), return_when=asyncio.FIRST_COMPLETED)
+        if records.done():
+            records.result()
     partition, offset = map(int, sys.stdin.readline().split())
     try:
         await consumer.commit({TopicPartition(topic, partition): offset})

@@ -15,7 +15,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use bytes::Bytes;
 
-use super::{Cuts, View, confirm, create_manifest, tell_failure};
+use super::{Committed, Cuts, View, confirm, create_manifest, tell_failure};
 use crate::{
     limits::{INDEX_BYTES_MAX, RESERVED_OFFSETS, RESERVED_OFFSETS_MAX},
     marks::{Mark, mark},
@@ -137,33 +137,32 @@ impl Cuts {
         result: ObjectResult,
         view: View<'_>,
         turn: &mut Turn<'_>,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Committed>, Fault> {
         let done = match (op, result) {
             (CutOp::Manifest, Ok(ObjectReply::Manifest(newest))) => self.asked(newest, view, turn),
-            (CutOp::Index, Ok(ObjectReply::Bytes(bytes))) => self.loaded(&bytes, view, turn),
+            (CutOp::Index, Ok(ObjectReply::Bytes(bytes))) => self.loaded(&bytes, view, turn).map(|()| None),
             (CutOp::Claim, Ok(_)) => {
                 let Contact::Claiming { manifest, .. } = &self.contact else {
                     unreachable!("a claim is waited for")
                 };
                 confirm(ObjectKey::Manifest(manifest.number), CutOp::ConfirmClaim, turn);
-                Ok(())
+                Ok(None)
             }
             (CutOp::ConfirmClaim, Ok(ObjectReply::Keys(behind))) if behind.is_empty() => {
-                self.claimed(view, turn);
-                Ok(())
+                Ok(self.claimed(view, turn))
             }
             // Its number was free again: all is asked anew.
             (CutOp::ConfirmClaim, Ok(ObjectReply::Keys(_))) => {
                 mark(Mark::ClaimTooOld);
                 let attempts = self.contact.attempts();
                 self.contact = Contact::Waiting { next: turn.now.mono, attempts };
-                Ok(())
+                Ok(None)
             }
             (_, Ok(_)) => unreachable!("each request has a reply of its kind"),
             (_, Err(error)) => Err(Trouble::Later(error)),
         };
         match done {
-            Ok(()) => Ok(()),
+            Ok(known) => Ok(known),
             Err(Trouble::Final(fault)) => Err(fault),
             Err(Trouble::Later(error)) => {
                 mark(Mark::ContactFailed);
@@ -172,7 +171,7 @@ impl Cuts {
                 let wait = if taken { core::time::Duration::ZERO } else { turn.backoff(attempts) };
                 tell_failure(attempts, &error, turn);
                 self.contact = Contact::Waiting { next: turn.now.mono.after(wait), attempts };
-                Ok(())
+                Ok(None)
             }
         }
     }
@@ -182,7 +181,7 @@ impl Cuts {
         newest: Option<(u64, Bytes)>,
         view: View<'_>,
         turn: &mut Turn<'_>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<Option<Committed>, Trouble> {
         let attempts = self.contact.attempts();
         let Some((number, bytes)) = newest else {
             if view.state.store.manifest > 0 {
@@ -210,15 +209,14 @@ impl Cuts {
                 tail: Vec::new(),
             };
             self.contact = Contact::Ready { manifest: first, restored: false };
-            return Ok(());
+            return Ok(None);
         };
         let manifest = read_manifest(number, &bytes).map_err(Trouble::Later)?;
         if manifest.writer == self.writer {
             // An earlier claim that seemed to fail.
             mark(Mark::ClaimWasOurs);
             self.contact = Contact::Claiming { manifest, attempts };
-            self.claimed(view, turn);
-            return Ok(());
+            return Ok(self.claimed(view, turn));
         }
         let restored = check(&manifest, view)?;
         match index_request(&manifest, 0) {
@@ -231,7 +229,7 @@ impl Cuts {
                 self.contact = Contact::Ready { manifest, restored };
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn loaded(&mut self, bytes: &Bytes, view: View<'_>, turn: &mut Turn<'_>) -> Result<(), Trouble> {
@@ -265,7 +263,9 @@ impl Cuts {
         self.measure_all(state);
     }
 
-    fn claimed(&mut self, view: View<'_>, turn: &mut Turn<'_>) {
+    /// The store is this process's. Returns what it holds that the log does not know of, for a crash came between a commit and its
+    /// note: from now on segments may be removed on the store's word, and whoever starts must know that it is needed.
+    fn claimed(&mut self, view: View<'_>, turn: &mut Turn<'_>) -> Option<Committed> {
         let Contact::Claiming { manifest, .. } = core::mem::replace(&mut self.contact, Contact::Owned) else {
             unreachable!("a claim is waited for")
         };
@@ -277,7 +277,13 @@ impl Cuts {
             manifest.cut,
             view.log.durable()
         )));
+        let unknown = manifest.cut > view.state.store.cut && !planted(Planted::StoredUnnoted);
+        let known = Committed { manifest: manifest.number, cut: manifest.cut, at: manifest.cut_at };
         self.newest = Some(manifest);
+        if unknown {
+            mark(Mark::StoredNoted);
+        }
+        unknown.then_some(known)
     }
 }
 

@@ -334,8 +334,7 @@ impl Cuts {
     ) -> Result<Option<Committed>, Fault> {
         match op {
             CutOp::Manifest | CutOp::Index | CutOp::Claim | CutOp::ConfirmClaim => {
-                self.contact_completed(op, result, view, turn)?;
-                Ok(None)
+                self.contact_completed(op, result, view, turn)
             }
             CutOp::Upload(id) => {
                 self.uploaded(id, result, view, turn);
