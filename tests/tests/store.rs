@@ -586,6 +586,6 @@ fn a_store_in_memory_is_announced_and_missed_by_the_next_start() {
     assert_eq!(broker.stop().code(), Some(0));
     match Broker::try_start(&directory, free_address(), &["--object-store", "memory://"]) {
         Start::Serving(_) => panic!("it serves without what was stored"),
-        Start::Ended(status, log) => assert_eq!(status.code(), Some(2), "{log}"),
+        Start::Ended(status, log) => assert_eq!(status.code(), Some(5), "{log}"),
     }
 }
