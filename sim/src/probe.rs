@@ -148,13 +148,7 @@ impl Probe {
         probe.calls = calls.into();
         probe.settle();
         // The object store may be waited for.
-        for _ in 0..DEADLINES_MAX {
-            let Some(deadline) = probe.deadline.filter(|_| !probe.serves && probe.ended.is_none()) else {
-                break;
-            };
-            probe.now.mono = probe.now.mono.max(deadline);
-            probe.settle();
-        }
+        probe.go_on_until(|probe| probe.serves);
         probe
     }
 
@@ -265,24 +259,31 @@ impl Probe {
         let event = ClientEvent::Request { tag, version, request: Box::new(request) };
         self.events.push(Event::Client(PROBE, event));
         self.settle();
-        for _ in 0..DEADLINES_MAX {
-            if self.answers.contains_key(&tag) || self.ended.is_some() {
-                break;
-            }
-            let Some(deadline) = self.deadline else { break };
-            self.now.mono = self.now.mono.max(deadline);
-            self.settle();
-        }
+        self.go_on_until(|probe| probe.answers.contains_key(&tag));
         self.answers.remove(&tag)
+    }
+
+    /// From deadline to deadline until that is so, the broker has ended, or nothing is due any more.
+    fn go_on_until(&mut self, done: impl Fn(&Probe) -> bool) {
+        for _ in 0..DEADLINES_MAX {
+            if done(self) || self.ended.is_some() || !self.go_on(Instant(u64::MAX)) {
+                return;
+            }
+        }
+    }
+
+    /// To the next deadline. False if there is none up to that time.
+    fn go_on(&mut self, upto: Instant) -> bool {
+        let Some(deadline) = self.deadline.filter(|deadline| *deadline <= upto) else { return false };
+        self.now.mono = self.now.mono.max(deadline);
+        self.settle();
+        true
     }
 
     /// Lets time pass, deadline by deadline.
     pub fn wait(&mut self, micros: u64) {
         let until = Instant(self.now.mono.0 + micros);
-        while let Some(deadline) = self.deadline.filter(|deadline| *deadline <= until) {
-            self.now.mono = self.now.mono.max(deadline);
-            self.settle();
-        }
+        while self.go_on(until) {}
         self.now.mono = self.now.mono.max(until);
     }
 
@@ -291,11 +292,8 @@ impl Probe {
         let until = Instant(self.now.mono.0 + 60_000_000);
         while self.broker.recovery_point(self.now.mono).is_some()
             && self.broker.stored().is_none()
-            && let Some(deadline) = self.deadline.filter(|deadline| *deadline <= until)
-        {
-            self.now.mono = self.now.mono.max(deadline);
-            self.settle();
-        }
+            && self.go_on(until)
+        {}
     }
 
     /// Changes something, whatever is there: a topic of that name is created. False if it is refused.
