@@ -197,9 +197,6 @@ fn what_is_stored_leaves_the_log_and_is_read_from_the_store() {
     fill(&mut rig, 40);
     rig.pass(INTERVAL * 2);
     fill(&mut rig, 4);
-    let oldest = |rig: &Rig| {
-        rig.disk.names().iter().find(|file| matches!(file, FileName::Segment(_))).copied().expect("a log")
-    };
     assert!(oldest(&rig) > FileName::Segment(SegmentSequence(3)), "{:?}", oldest(&rig));
     let all = rig.read_all("t", 0);
     assert_eq!((all.len(), &all[..40]), (84, &records[..]));
@@ -224,10 +221,19 @@ fn what_is_stored_leaves_the_log_and_is_read_from_the_store() {
     assert_eq!(rig.read_all("t", 0), all);
 }
 
+/// The oldest segment.
+fn oldest(rig: &Rig) -> FileName {
+    rig.disk.names().into_iter().find(|file| matches!(file, FileName::Segment(_))).expect("a log")
+}
+
+fn base_offset(batch: &[u8]) -> i64 {
+    i64::from_be_bytes(batch[..8].try_into().expect("a batch begins with its offset"))
+}
+
 /// Base offset of the batch that was found.
 fn found_in(found: &FoundOffset) -> i64 {
     match found {
-        FoundOffset::Within { batch, .. } => i64::from_be_bytes(batch[0][..8].try_into().expect("a batch")),
+        FoundOffset::Within { batch, .. } => base_offset(&batch[0]),
         other => panic!("{other:?}"),
     }
 }
@@ -247,18 +253,17 @@ fn what_is_trimmed_while_it_is_read_comes_from_the_store() {
     // The reads for the cut are not held up.
     let on_their_way = std::mem::take(&mut rig.held);
     rig.release();
-    let first = rig.disk.names().iter().find(|file| matches!(file, FileName::Segment(_))).copied();
+    let first = oldest(&rig);
     rig.pass(INTERVAL * 2);
     fill(&mut rig, 40);
     rig.pass(INTERVAL * 2);
-    assert!(!rig.disk.names().contains(&first.expect("a log")), "it was trimmed: {:?}", rig.disk.names());
+    assert!(!rig.disk.names().contains(&first), "it was trimmed: {:?}", rig.disk.names());
     rig.held = on_their_way;
     rig.release();
     let Some(Response::Fetch(answer)) = rig.reply(fetch) else { panic!("not answered") };
     let fetched = &answer.topics[0].partitions[0];
     assert_eq!(fetched.error_code, 0);
-    let bytes = fetched.records.concat();
-    assert_eq!(i64::from_be_bytes(bytes[..8].try_into().expect("a batch")), records[0].0);
+    assert_eq!(base_offset(&fetched.records.concat()), records[0].0);
     let Some(Response::ListOffsets(answer)) = rig.reply(lookup) else { panic!("not answered") };
     assert_eq!(found_in(&answer.topics[0].partitions[0].found), 170);
     assert!(!rig.notices.iter().any(|line| line.contains("cannot read")), "{:?}", rig.notices);
@@ -269,8 +274,7 @@ fn a_segment_that_is_gone_and_was_not_trimmed_is_an_error() {
     let mut rig = Rig::new(stored());
     rig.create("t", 1, &[]);
     fill(&mut rig, 40);
-    let first =
-        rig.disk.names().into_iter().find(|file| matches!(file, FileName::Segment(_))).expect("a log");
+    let first = oldest(&rig);
     rig.disk.with(|files| files.remove(&first));
     let answer = rig.fetch("t", 0, 0);
     assert_eq!(answer.topics[0].partitions[0].error_code, 56);
