@@ -6,6 +6,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, channel},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -90,6 +91,9 @@ impl ConsumerContext for Told {
 /// A member in a thread of its own: processes, then commits, and goes on whatever the broker does.
 struct Member {
     stop: Arc<AtomicBool>,
+    leave: Arc<AtomicBool>,
+    /// What became of its last commit, once it has stopped.
+    last: Receiver<Result<(), KafkaError>>,
     thread: JoinHandle<()>,
 }
 
@@ -112,8 +116,9 @@ impl Member {
             .create_with_context(Told { member: number, record: record.clone() })
             .expect("a valid configuration");
         consumer.subscribe(&[TOPIC]).expect("a valid subscription");
-        let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, record) = (stop.clone(), record.clone());
+        let (stop, leave) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (stopped, leaves, record) = (stop.clone(), leave.clone(), record.clone());
+        let (tell, last) = channel();
         let thread = std::thread::spawn(move || {
             let mut since = 0;
             while !stopped.load(Ordering::Relaxed) {
@@ -128,18 +133,29 @@ impl Member {
                 }
             }
             // What was processed last is committed before leaving, so that the others need not do it again.
-            wait_for("the last commit", || {
+            let committed = wait_for("the last commit", || {
                 let last = consumer.commit_consumer_state(CommitMode::Sync);
-                (!last.is_err_and(|error| is_away(&error))).then_some(())
+                (!last.as_ref().is_err_and(is_away)).then_some(last)
             });
+            tell.send(committed).expect("the member is there");
+            wait_for("leave to go", || leaves.load(Ordering::Relaxed).then_some(()));
             drop(consumer);
             record.owners.lock().expect("no member panics").of.remove(&number);
         });
-        Member { stop, thread }
+        Member { stop, leave, last, thread }
+    }
+
+    /// It processes no more. Whether what it has processed is committed; with nothing new to commit it is.
+    fn stop(&self) -> Result<(), KafkaError> {
+        self.stop.store(true, Ordering::Relaxed);
+        match self.last.recv().expect("a member does not panic") {
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => Ok(()),
+            last => last,
+        }
     }
 
     fn leave(self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.leave.store(true, Ordering::Relaxed);
         self.thread.join().expect("a member does not panic");
     }
 }
@@ -230,6 +246,10 @@ fn a_group_processes_everything_over_kills_and_none_of_them_makes_it_rebalance()
     all_processed(&producer, &record);
     assert_eq!(record.changes(), changes, "nobody came or went but the broker");
     record.wait_until_shared_by(3);
+    // While one leaves, the others may not commit: their group rebalances.
+    for member in &members {
+        assert_eq!(member.stop(), Ok(()), "the last commit");
+    }
     members.into_iter().for_each(Member::leave);
     let watcher = kafka::consumer(&broker.bootstrap(), &[]);
     for (partition, (offset, _)) in (0..).zip(committed(&broker, GROUP)) {
@@ -254,7 +274,10 @@ fn members_come_and_go_over_kills_and_commits_never_go_back() {
     let mut before = committed(&broker, GROUP);
     for _ in 0..8 {
         if members.len() > 1 && random.random_range(0..3) == 0 {
-            members.remove(random.random_range(0..members.len())).leave();
+            let member = members.remove(random.random_range(0..members.len()));
+            // In a rebalance it is refused; then the others process that again.
+            member.stop().ok();
+            member.leave();
         } else if members.len() < 4 {
             members.push(join(joined));
             joined += 1;
@@ -270,6 +293,7 @@ fn members_come_and_go_over_kills_and_commits_never_go_back() {
     }
     all_processed(&producer, &record);
     record.wait_until_shared_by(members.len());
+    members.iter().for_each(|member| drop(member.stop()));
     members.into_iter().for_each(Member::leave);
 }
 

@@ -131,7 +131,9 @@ async def test_a_static_member_that_comes_back_disturbs_nobody(client, topic):
 
 async def test_the_second_member_of_an_instance_id_fences_the_first(client, topic):
     await client.create(topic)
-    first = await client.member(topic, topic, group_instance_id="the one")
+    # Its next heartbeat would tell it that it is fenced, and it would join again and fence the second.
+    silent = {"heartbeat_interval_ms": 25_000, "session_timeout_ms": 30_000}
+    first = await client.member(topic, topic, group_instance_id="the one", **silent)
     await produce(await client.producer(), topic, numbered(10))
     await take(first, 10)
     second = await client.member(topic, topic, group_instance_id="the one")
