@@ -14,6 +14,7 @@ mod lookup;
 mod produce;
 mod publish;
 mod restore;
+mod retention;
 
 use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
 
@@ -323,6 +324,7 @@ impl Live {
         let Recovered { state, log, cluster_id, checkpoints, restored } = recovered;
         turn.at(turn.now.mono.after(PRODUCER_EXPIRY_INTERVAL), Timer::ProducerExpiry);
         turn.at(turn.now.mono.after(OFFSET_EXPIRY_INTERVAL), Timer::OffsetExpiry);
+        turn.at(turn.now.mono.after(config.retention_check_interval), Timer::Retention);
         let cuts = config.store.clone().map(|store| Box::new(Cuts::new(store, restored, &state, &log, turn)));
         let mut live = Live {
             groups: Groups::default(),
@@ -507,6 +509,7 @@ impl Live {
             Timer::ProducerExpiry => self.expire_producers(turn),
             Timer::Group(group) => self.group_due(group, turn),
             Timer::OffsetExpiry => self.expire_offsets(turn),
+            Timer::Retention => self.retain(turn),
             // The end of each turn looks what is due.
             Timer::Cut | Timer::Restore => {}
         }

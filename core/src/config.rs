@@ -78,6 +78,12 @@ pub struct Config {
     pub group_members_max: usize,
     /// How long committed offsets of a group without members are kept (`offsets.retention.minutes`).
     pub offsets_retention: Duration,
+    /// Default of the topic config `retention.ms`; `None`: records are kept until they are deleted.
+    pub retention: Option<Duration>,
+    /// Default of the topic config `retention.bytes`; `None`: without a bound.
+    pub retention_bytes: Option<u64>,
+    /// Time between two looks for records that are not to be kept (`log.retention.check.interval.ms`).
+    pub retention_check_interval: Duration,
     /// The object store, if there is one.
     pub store: Option<StoreConfig>,
     /// Start although acknowledged data from this LSN on is damaged or missing, and give it up.
@@ -103,6 +109,9 @@ impl Default for Config {
             group_session_timeout_max: Duration::from_secs(1800),
             group_members_max: 1000,
             offsets_retention: Duration::from_secs(7 * 86_400),
+            retention: None,
+            retention_bytes: None,
+            retention_check_interval: Duration::from_secs(300),
             store: None,
             accept_loss_from: None,
         }
@@ -146,6 +155,16 @@ impl Config {
                 limits::SEGMENT_BYTES_MIN,
                 limits::SEGMENT_BYTES_MAX
             ));
+        }
+        if self.retention_check_interval.is_zero() {
+            return Err(String::from("the interval between two looks for what retention lets go is zero"));
+        }
+        let longest = i64::MAX.unsigned_abs();
+        if self.retention.is_some_and(|age| age.as_millis() > u128::from(longest)) {
+            return Err(String::from("the retention time is more milliseconds than 64 bits count"));
+        }
+        if self.retention_bytes.is_some_and(|bytes| bytes > longest) {
+            return Err(String::from("the retention bytes are more than 63 bits count"));
         }
         if self.message_bytes_max > self.message_bytes_bound() {
             return Err(format!(

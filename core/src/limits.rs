@@ -76,6 +76,8 @@ pub const OFFSET_METADATA_BYTES_MAX: usize = 4096;
 pub const OFFSETS_RECORD_BYTES: usize = 48 << 10;
 /// Time between two looks for committed offsets to expire.
 pub const OFFSET_EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
+/// How long records are kept where nobody says otherwise, Kafka's default for `retention.ms`.
+pub const RETENTION: Duration = Duration::from_secs(7 * 86_400);
 /// Most resources whose configs one request may ask for.
 pub const CONFIG_RESOURCES_MAX: usize = 10_000;
 /// Most partitions in one answer to DescribeTopicPartitions, Kafka's `max.request.partition.size.limit`.

@@ -27,6 +27,8 @@ marks! {
     RecordsDeletedToEnd: "admin.all records deleted",
     RecordsGoneBefore: "admin.records deleted before",
     RecordsBehindEnd: "admin.records to be deleted behind the end",
+    RecordsExpired: "retention.records deleted",
+    RetentionWaits: "retention.waits",
     AdminNoRoom: "admin.refused for want of room",
     AnswerWaits: "answers.one waits for the log",
     AnswerAtOnce: "answers.one leaves at once",

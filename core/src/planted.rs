@@ -116,6 +116,10 @@ pub enum Planted {
     LogStartReadBeforeDurable,
     CheckpointWithoutLogStart,
     DeletedRecordsServed,
+    // Retention.
+    RetentionKeepsTooFewBytes,
+    RetentionSkipsYoung,
+    RetentionForgetsItself,
     // Objects that nobody needs.
     UnneededByLaterState,
     CommitUnconfirmed,

@@ -127,6 +127,8 @@ pub enum Timer {
     Group(u64),
     /// Look for committed offsets to expire.
     OffsetExpiry,
+    /// Look for records that their topics keep no longer.
+    Retention,
     /// Ask the object store again, during a restore.
     Restore,
     /// Something is due about cuts.

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -153,6 +154,19 @@ pub struct Serve {
     #[arg(long, env = "EVENKEEL_OFFSETS_RETENTION", default_value = "7d", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub offsets_retention: Duration,
 
+    /// Keep records for so long (log.retention.ms): a time, or "forever". A topic's retention.ms has the last word.
+    #[arg(long, env = "EVENKEEL_RETENTION", default_value = "7d", value_name = "TIME", value_parser = retention)]
+    pub retention: Retention,
+
+    /// Keep at least so many bytes of a partition, and delete older records (log.retention.bytes). Default: all. A topic's
+    /// retention.bytes has the last word.
+    #[arg(long, env = "EVENKEEL_RETENTION_BYTES", value_name = "SIZE")]
+    pub retention_bytes: Option<ByteSize>,
+
+    /// Look so often for records that are kept no longer (log.retention.check.interval.ms), 1ms to 24h.
+    #[arg(long, env = "EVENKEEL_RETENTION_CHECK_INTERVAL", default_value = "5m", value_name = "TIME", value_parser = check_interval)]
+    pub retention_check_interval: Duration,
+
     /// The object store.
     #[command(flatten)]
     pub object_store: StoreFlags,
@@ -232,11 +246,34 @@ const FLUSH_INTERVAL_MIN: Duration = Duration::from_secs(1);
 const FLUSH_INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn flush_interval(text: &str) -> Result<Duration, String> {
+    within(text, FLUSH_INTERVAL_MIN..=FLUSH_INTERVAL_MAX, "1s to 24h")
+}
+
+fn check_interval(text: &str) -> Result<Duration, String> {
+    within(text, Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60), "1ms to 24h")
+}
+
+fn within(text: &str, bounds: RangeInclusive<Duration>, told: &str) -> Result<Duration, String> {
     let interval = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if !(FLUSH_INTERVAL_MIN..=FLUSH_INTERVAL_MAX).contains(&interval) {
-        return Err(String::from("1s to 24h"));
+    if bounds.contains(&interval) { Ok(interval) } else { Err(String::from(told)) }
+}
+
+/// How long records are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retention {
+    /// So long.
+    For(Duration),
+    /// Until they are deleted.
+    Forever,
+}
+
+fn retention(text: &str) -> Result<Retention, String> {
+    match text {
+        "forever" => Ok(Retention::Forever),
+        text => humantime::parse_duration(text)
+            .map(Retention::For)
+            .map_err(|error| format!("{error}; a time is needed, as in 7d, or \"forever\"")),
     }
-    Ok(interval)
 }
 
 fn bounded(name: &str, size: ByteSize) -> Result<u32, String> {
@@ -280,6 +317,12 @@ impl Serve {
             group_session_timeout_max: self.group_session_timeout_max,
             group_members_max: self.group_members_max,
             offsets_retention: self.offsets_retention,
+            retention: match self.retention {
+                Retention::For(time) => Some(time),
+                Retention::Forever => None,
+            },
+            retention_bytes: self.retention_bytes.map(|bytes| bytes.as_u64()),
+            retention_check_interval: self.retention_check_interval,
             store: self.store()?.map(|_| StoreConfig {
                 flush_interval: self.s3_flush_interval,
                 start_wait: self.object_store_start_wait,

@@ -147,6 +147,17 @@ pub fn make(op: OpNumber, count: i32, filling: usize, sequenced: Option<Sequence
     Batch { header, records: Bytes::from(records) }
 }
 
+/// The same batch with all its records of that time.
+#[must_use]
+pub fn at(mut batch: Batch, time: i64) -> Batch {
+    batch.header.base_timestamp = Timestamp(time);
+    batch.header.max_timestamp = Timestamp(time + i64::from(batch.header.record_count) - 1);
+    let mut covered = batch.header.encode()[CRC_COVERS_FROM..].to_vec();
+    covered.extend_from_slice(&batch.records);
+    batch.header.crc = crc32c::crc32c(&covered);
+    batch
+}
+
 /// Splits what a fetch brought into batches: the header, and the bytes behind it. `None`: not whole, valid batches.
 #[must_use]
 pub fn split(mut bytes: &[u8]) -> Option<Vec<(BatchHeader, &[u8])>> {

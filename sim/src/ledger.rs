@@ -14,6 +14,7 @@ mod groups;
 mod judge;
 mod offsets;
 mod register;
+mod retention;
 mod starts;
 
 pub use admin::{AdminAsked, Stamps};
@@ -22,6 +23,7 @@ pub use configs::{APPEND_TIME, CHANGED, Changes, ConfigBook, TIMESTAMP_TYPE, Unt
 pub use group_judge::{epoch_beside, owners};
 pub use groups::{GenerationBook, GroupAsked, GroupBook, Spoken};
 pub use offsets::{Commit, CommitNumber, Erasure, OffsetBook, OffsetPlace, Untrue};
+pub use retention::{Retention, WALL_BEGIN_MS};
 pub use starts::{StartBook, Upto};
 
 use core::fmt;
@@ -265,6 +267,8 @@ pub struct Ledger {
     pub configs: ConfigBook,
     /// Numbers of partitions that topics of a name may get yet.
     pub growing: BTreeMap<String, Vec<i32>>,
+    /// What the broker may let go by itself.
+    pub retention: Retention,
     /// How long a message may be on its way after its connection is gone, in microseconds.
     pub late_micros: u64,
     /// Since when no process runs, if none does.

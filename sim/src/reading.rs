@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use evenkeel_core::{units::TopicId, wire::batch::BatchHeader};
+use evenkeel_core::{
+    units::TopicId,
+    wire::batch::{BatchHeader, HEADER_BYTES},
+};
 
 use crate::{
     assignment::commit_of,
@@ -29,6 +32,14 @@ pub struct FoundBatch {
     pub records: Bytes,
     /// Which operation it says that it is.
     pub op: Option<OpNumber>,
+}
+
+impl FoundBatch {
+    /// All of them, with its header.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (HEADER_BYTES + self.records.len()) as u64
+    }
 }
 
 /// A partition, read from its start to its high watermark.

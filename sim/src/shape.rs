@@ -143,6 +143,12 @@ pub struct Shape {
     pub store_faults: u64,
     /// Whether it is away at times.
     pub store_outages: bool,
+    /// Milliseconds for which records are kept; 0: for ever.
+    pub retention_millis: u64,
+    /// Bytes of a partition that are kept; 0: all.
+    pub retention_bytes: u64,
+    /// Time between two looks for what is not to be kept, in microseconds.
+    pub retention_check_micros: u64,
     /// Typical time of a write and of a sync in microseconds.
     pub write_micros: u64,
     /// See [`Shape::write_micros`].
@@ -162,8 +168,24 @@ impl Shape {
         self.stored && (self.store_faults > 0 || self.store_outages || self.age_limited)
     }
 
-    /// Tells the broker of the object store, as the settings say.
-    pub fn configure_store(&mut self) {
+    /// Whether the broker lets records go by itself.
+    #[must_use]
+    pub fn retains(&self) -> bool {
+        self.retention_millis + self.retention_bytes > 0
+    }
+
+    /// The broker's configuration for a start in which nothing is let go: to ask what there is.
+    #[must_use]
+    pub fn still(&self) -> Config {
+        Config { retention: None, retention_bytes: None, ..self.config.clone() }
+    }
+
+    /// Tells the broker of retention and of the object store, as the settings say.
+    pub fn configure(&mut self) {
+        self.config.retention =
+            (self.retention_millis > 0).then(|| Duration::from_millis(self.retention_millis));
+        self.config.retention_bytes = (self.retention_bytes > 0).then_some(self.retention_bytes);
+        self.config.retention_check_interval = Duration::from_micros(self.retention_check_micros);
         self.config.store = self.stored.then(|| StoreConfig {
             flush_interval: Duration::from_micros(self.flush_micros),
             start_wait: Duration::from_micros(self.start_wait_micros + 4 * self.store_micros),
@@ -203,6 +225,9 @@ impl Shape {
         let stored = bucket.chance(400);
         let mut rubbish = Dice::of(seed, "garbage");
         let mut keeping = Dice::of(seed, "stewards");
+        let mut age = Dice::of(seed, "retention");
+        let retained = age.chance(200);
+        let (by_time, by_bytes) = (age.chance(600), age.chance(600));
         let grouped = gathering.chance(500);
         let some = |dice: &mut Dice, low: u64, high: u64| if grouped { dice.between(low, high) } else { 0 };
         let mut shape = Shape {
@@ -214,7 +239,7 @@ impl Shape {
             committers: some(&mut gathering, 0, 1),
             overseers: some(&mut gathering, 0, 1),
             stewards: if keeping.chance(450) { keeping.between(1, 2) } else { 0 },
-            compares_states: gathering.chance(if grouped { 700 } else { 200 }),
+            compares_states: gathering.chance(if grouped { 700 } else { 200 }) && !retained,
             operations: dice.between(80, 320),
             crashes: dice.between(1, 5),
             plain_producers: dice.between(0, 2),
@@ -254,6 +279,9 @@ impl Shape {
             stop_wait_micros: rubbish.magnitude(10_000, 10_000_000),
             store_faults: if faults(&mut bucket, 600) { bucket.magnitude(5, 300) } else { 0 },
             store_outages: faults(&mut bucket, 300),
+            retention_millis: if retained && by_time { age.magnitude(10, 10_000) } else { 0 },
+            retention_bytes: if retained && by_bytes { age.magnitude(500, 100_000) } else { 0 },
+            retention_check_micros: age.magnitude(100_000, 2_000_000),
             config,
         };
         // Where all of them keep their place, only members that are often away leave a rebalance that nobody joins.
@@ -318,7 +346,7 @@ enum Slot<'a> {
 type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
 
 /// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
-const KNOBS: [Knob; 53] = [
+const KNOBS: [Knob; 56] = [
     ("operations", |shape| Slot::Long(&mut shape.operations)),
     ("crashes", |shape| Slot::Long(&mut shape.crashes)),
     ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
@@ -366,6 +394,9 @@ const KNOBS: [Knob; 53] = [
     ("passing_topics", |shape| Slot::Long(&mut shape.passing_topics)),
     ("think_micros", |shape| Slot::Long(&mut shape.think_micros)),
     ("filling_bytes", |shape| Slot::Long(&mut shape.filling_bytes)),
+    ("retention_millis", |shape| Slot::Long(&mut shape.retention_millis)),
+    ("retention_bytes", |shape| Slot::Long(&mut shape.retention_bytes)),
+    ("retention_check_micros", |shape| Slot::Long(&mut shape.retention_check_micros)),
     ("write_micros", |shape| Slot::Long(&mut shape.write_micros)),
     ("sync_micros", |shape| Slot::Long(&mut shape.sync_micros)),
     ("segment_bytes", |shape| Slot::Word(&mut shape.config.segment_bytes)),

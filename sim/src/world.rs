@@ -33,7 +33,7 @@ use crate::{
     client::{Client, Desk},
     dice::Dice,
     disk::SimDisk,
-    ledger::Ledger,
+    ledger::{Ledger, Retention, WALL_BEGIN_MS},
     mutant::{self, Mutant},
     script::{Script, Watch},
     shape::Shape,
@@ -203,7 +203,7 @@ impl World {
     #[must_use]
     pub fn of(script: &Script, watch: Watch) -> World {
         let Script { seed, mut shape, mutant, choices } = script.clone();
-        shape.configure_store();
+        shape.configure();
         let source = Source::new(seed, choices, watch.choices);
         let mut faults = source.dice("faults");
         let disk = SimDisk::default();
@@ -211,7 +211,7 @@ impl World {
             seed,
             mutant,
             now: 1_000,
-            wall_ahead_ms: 1_700_000_000_000,
+            wall_ahead_ms: WALL_BEGIN_MS,
             queue: BTreeMap::new(),
             queued: 0,
             node: Node::default(),
@@ -253,6 +253,11 @@ impl World {
             disk,
             shape,
         };
+        world.ledger.retention = Retention {
+            millis: i64::try_from(world.shape.retention_millis).ok().filter(|millis| *millis > 0),
+            bytes: world.shape.config.retention_bytes,
+        };
+        world.blank.retention = world.ledger.retention;
         world.ledger.disk_fails = world.shape.disk_fails() || world.shape.store_fails();
         world.arm();
         world.after(0, Happening::Boot);

@@ -16,7 +16,7 @@ use alloc::{
 pub use self::table::TOPIC_CONFIGS;
 use self::{
     Standing::{InForce, NotYet, NothingToActOn},
-    Values::{Boolean, Fraction, Int, List, Long, MessageBytes, OneOf},
+    Values::{Boolean, Fraction, Int, List, Long, MessageBytes, OneOf, RetentionBytes, RetentionMs},
 };
 use crate::config::Config;
 
@@ -31,6 +31,10 @@ pub enum Values {
     Long(i64, i64),
     /// A number of bytes up to what fits into a sync group.
     MessageBytes,
+    /// A number of milliseconds of 64 bits, or -1.
+    RetentionMs,
+    /// A number of bytes of 63 bits, or -1.
+    RetentionBytes,
     /// A number from 0 to 1.
     Fraction,
     /// One of these.
@@ -82,6 +86,12 @@ impl TopicConfigKey {
     pub fn default(&self, config: &Config) -> String {
         match self.values {
             MessageBytes => config.message_bytes_max.to_string(),
+            RetentionMs => {
+                config.retention.map_or_else(|| "-1".to_string(), |age| age.as_millis().to_string())
+            }
+            RetentionBytes => {
+                config.retention_bytes.map_or_else(|| "-1".to_string(), |bytes| bytes.to_string())
+            }
             Boolean | Int(..) | Long(..) | Fraction | OneOf(_) | List(_) => self.default.to_string(),
         }
     }
@@ -99,7 +109,7 @@ impl TopicConfigKey {
             Boolean => 1,
             OneOf(_) => 2,
             Int(..) | MessageBytes => 3,
-            Long(..) => 5,
+            Long(..) | RetentionMs | RetentionBytes => 5,
             Fraction => 6,
             List(_) => 7,
         }
@@ -137,6 +147,7 @@ impl TopicConfigKey {
             Boolean => one_of(&value.to_ascii_lowercase(), &["true", "false"]),
             Int(low, high) | Long(low, high) => number(low, high),
             MessageBytes => number(0, i64::from(config.message_bytes_bound())),
+            RetentionMs | RetentionBytes => number(-1, i64::MAX),
             Fraction => match value.parse::<f64>() {
                 Ok(number) if (0.0..=1.0).contains(&number) => Ok(()),
                 Ok(_) | Err(_) => Err(format!("{name}={value}: a number from 0 to 1 is needed")),
@@ -215,6 +226,8 @@ mod tests {
             ("message.timestamp.type", "logappendtime"),
             ("segment.bytes", "2147483648"),
             ("max.message.bytes", "99999999"),
+            ("retention.ms", "-2"),
+            ("retention.bytes", "9223372036854775808"),
             ("no.such.config", "1"),
         ] {
             assert!(check_config(name, value, &config).is_err(), "{name}={value}");
@@ -222,6 +235,9 @@ mod tests {
         for (name, value) in [
             ("flush.ms", "0"),
             ("preallocate", "TRUE"),
+            ("retention.ms", "0"),
+            ("retention.ms", "-1"),
+            ("retention.bytes", "9223372036854775807"),
             ("leader.replication.throttled.replicas", "0:1,1:1"),
             ("unclean.leader.election.enable", "true"),
             ("segment.bytes", "1048576"),
@@ -234,7 +250,6 @@ mod tests {
     fn what_would_not_be_in_force_is_refused_in_words_that_say_so() {
         let config = Config::default();
         for (name, value) in [
-            ("retention.ms", "1000"),
             ("cleanup.policy", "compact"),
             ("cleanup.policy", "compact,delete"),
             ("min.insync.replicas", "2"),

@@ -102,6 +102,10 @@ pub struct TopicConfig {
     pub timestamp_before_max_ms: Option<i64>,
     /// `message.timestamp.after.max.ms`; `None`: Kafka's default of one hour.
     pub timestamp_after_max_ms: Option<i64>,
+    /// `retention.ms`, -1 for ever; `None`: the broker's.
+    pub retention_ms: Option<i64>,
+    /// `retention.bytes`, -1 without a bound; `None`: the broker's.
+    pub retention_bytes: Option<i64>,
 }
 
 /// How far a producer's clock may be ahead, Kafka's default for `message.timestamp.after.max.ms`.
@@ -118,6 +122,8 @@ impl TopicConfig {
                 "message.timestamp.type" => read.log_append_time = value == "LogAppendTime",
                 "message.timestamp.before.max.ms" => read.timestamp_before_max_ms = value.parse().ok(),
                 "message.timestamp.after.max.ms" => read.timestamp_after_max_ms = value.parse().ok(),
+                "retention.ms" => read.retention_ms = value.parse().ok(),
+                "retention.bytes" => read.retention_bytes = value.parse().ok(),
                 _ => {}
             }
         }

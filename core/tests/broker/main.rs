@@ -9,4 +9,5 @@ mod image;
 mod loss;
 mod recovery;
 mod replay;
+mod retention;
 mod rig;

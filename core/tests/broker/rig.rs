@@ -367,11 +367,17 @@ impl Rig {
         while let Some(deadline) = self.deadline
             && deadline <= end
         {
-            self.now.mono = self.now.mono.max(deadline);
+            self.move_to(deadline);
             self.feed(Vec::new());
         }
-        self.now.mono = self.now.mono.max(end);
-        self.now.wall = Timestamp(self.now.wall.0 + i64::try_from(time.as_millis()).expect("short"));
+        self.move_to(end);
+    }
+
+    fn move_to(&mut self, at: Instant) {
+        let millis = |at: Instant| (at.0 / 1000).cast_signed();
+        let before = millis(self.now.mono);
+        self.now.mono = self.now.mono.max(at);
+        self.now.wall = Timestamp(self.now.wall.0 + millis(self.now.mono) - before);
     }
 
     /// Log writes are taken and do not complete.
@@ -554,7 +560,15 @@ impl Rig {
 
     /// All batches of a partition: base offset, count, first record byte, leader epoch.
     pub(crate) fn read_all(&mut self, topic: &str, partition: i32) -> Vec<(i64, i32, u8, i32)> {
-        let mut offset = 0;
+        self.read_from(topic, partition, 0)
+    }
+
+    pub(crate) fn read_from(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        mut offset: i64,
+    ) -> Vec<(i64, i32, u8, i32)> {
         let mut found = Vec::new();
         loop {
             let answer = self.fetch(topic, partition, offset);

@@ -2,10 +2,12 @@ use std::process::Command as Process;
 
 use clap::CommandFactory;
 
+use evenkeel_core::limits::RETENTION;
+
 use super::*;
 
 /// Another value than the default, for every flag that has one; and how to see that it took effect.
-const OTHER: [(&str, &str, &str); 32] = [
+const OTHER: [(&str, &str, &str); 35] = [
     ("EVENKEEL_LISTEN", "127.0.0.1:1234", "host: \"127.0.0.1\", port: 1234"),
     ("EVENKEEL_ADVERTISED_ADDR", "there:77", "host: \"there\", port: 77"),
     ("EVENKEEL_DATA_DIR", "elsewhere", "data_dir: \"elsewhere\""),
@@ -27,6 +29,9 @@ const OTHER: [(&str, &str, &str); 32] = [
     ("EVENKEEL_GROUP_SESSION_TIMEOUT_MAX", "9s", "group_session_timeout_max: 9s"),
     ("EVENKEEL_GROUP_MEMBERS_MAX", "11", "group_members_max: 11"),
     ("EVENKEEL_OFFSETS_RETENTION", "12s", "offsets_retention: 12s"),
+    ("EVENKEEL_RETENTION", "forever", "retention: Forever"),
+    ("EVENKEEL_RETENTION_BYTES", "3GiB", "(3221225472 bytes)"),
+    ("EVENKEEL_RETENTION_CHECK_INTERVAL", "17s", "retention_check_interval: 17s"),
     ("EVENKEEL_OBJECT_STORE", "gs://there", "object_store: Some(\"gs://there\")"),
     ("EVENKEEL_S3_BUCKET", "pail", "s3_bucket: Some(\"pail\")"),
     ("EVENKEEL_S3_ENDPOINT", "http://s3:9", "s3_endpoint: Some(\"http://s3:9\")"),
@@ -113,7 +118,10 @@ fn serve(arguments: &[&str]) -> Result<Config, String> {
 fn the_defaults_are_valid_and_those_of_the_brain() {
     let defaults = serve(&[]).expect("valid");
     assert!(defaults.data_directory.ends_with("/data"), "{}", defaults.data_directory);
-    assert_eq!(Config { data_directory: Config::default().data_directory, ..defaults }, Config::default());
+    // The brain keeps for ever what nobody tells it to let go.
+    assert_eq!(defaults.retention, Some(RETENTION));
+    let Config { data_directory, retention, .. } = Config::default();
+    assert_eq!(Config { data_directory, retention, ..defaults }, Config::default());
 }
 
 #[test]
@@ -133,6 +141,9 @@ fn what_is_out_of_bounds_is_refused_in_words() {
         (vec!["--cluster-id", "a b"], "printable"),
         (vec!["--s3-flush-interval", "999ms"], "1s to 24h"),
         (vec!["--s3-flush-interval", "25h"], "1s to 24h"),
+        (vec!["--retention", "never"], "a time is needed, as in 7d, or \"forever\""),
+        (vec!["--retention-check-interval", "0s"], "1ms to 24h"),
+        (vec!["--retention-bytes", "8EiB"], "63 bits"),
     ] {
         let error = serve(&arguments).expect_err("out of bounds");
         assert!(error.contains(words), "{arguments:?}: {error}");

@@ -67,6 +67,14 @@ pub(super) struct Producer {
     lines: BTreeMap<PartitionKey, Line>,
 }
 
+/// Where records are kept for a time they have one of now, or somewhat before: they do not come in the order of their times.
+fn timed(batch: Batch, op: OpNumber, desk: &Desk<'_>) -> Batch {
+    match i64::try_from(desk.shape.retention_millis).expect("a short time") {
+        0 => batch,
+        kept => batch::at(batch, desk.ledger.wall_ms() - i64::try_from(op.0 % 7).expect("small") * kept / 8),
+    }
+}
+
 impl Producer {
     pub(super) fn plain() -> Producer {
         Producer {
@@ -161,7 +169,7 @@ impl Producer {
         let begins = if at_the_end { i32::MAX - i32::try_from(dice.below(30)).expect("small") } else { 0 };
         let first = *line.next_sequence.get_or_insert(begins);
         let sequenced = self.id.map(|producer| Sequenced { producer, epoch: self.epoch, first });
-        let batch = batch::make(op, count, filling, sequenced);
+        let batch = timed(batch::make(op, count, filling, sequenced), op, desk);
         line.next_sequence = Some(sequence_after(first, count));
         desk.ledger.open(op, key, &batch);
         line.units.push_back(Unit { op, batch, in_flight: false, place: line.begun });
@@ -190,7 +198,7 @@ impl Producer {
         }
         let op = desk.number();
         let by = Sequenced { producer, epoch: self.epoch - 1, first: *first };
-        let batch = batch::make(op, 1, 10, Some(by));
+        let batch = timed(batch::make(op, 1, 10, Some(by)), op, desk);
         desk.ledger.open(op, *key, &batch);
         outbox.push(produce(vec![(*key, op, batch)], -1, desk, dice));
     }

@@ -17,12 +17,10 @@ pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
                 format!("{key:?} begins at {start}, {} was told before", book.start.told()),
             );
         }
-        if !book.start.may_be(start) {
-            return broken(
-                "phantom-log-start",
-                format!("{key:?} begins at {start}, and nobody asked for it"),
-            );
+        if !book.start.may_be(start) && !ledger.may_have_let_go(*key, start) {
+            return ledger.phantom_start(*key, start);
         }
+        ledger.check_kept(*key, partition)?;
         if partition.serves_deleted {
             return broken(
                 "resurrected-record",

@@ -170,21 +170,35 @@ impl Ledger {
     /// # Errors
     /// It cannot begin there.
     pub(super) fn begins(&mut self, key: PartitionKey, start: i64, known: i64) -> Verdict {
-        let Some(book) = self.partitions.get_mut(&key) else { return Ok(()) };
+        let Some(book) = self.partitions.get(&key) else { return Ok(()) };
         if start < known {
             return broken(
                 "log-start-went-back",
                 format!("{key:?} begins at {start}, {known} was told before"),
             );
         }
-        if !book.start.may_be_told(start, known) {
+        let asked = book.start.may_be_told(start, known);
+        if !asked && !self.may_have_let_go(key, start) {
+            return self.phantom_start(key, start);
+        }
+        if let Some(book) = self.partitions.get_mut(&key) {
+            book.start.tell(start);
+        }
+        Ok(())
+    }
+
+    /// A partition begins where nothing leads to.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn phantom_start(&self, key: PartitionKey, start: i64) -> Verdict {
+        if self.retention.millis.is_some() {
             return broken(
-                "phantom-log-start",
-                format!("{key:?} begins at {start}, and nobody asked for it"),
+                "let-go-too-early",
+                format!("{key:?} begins at {start}; nobody asked for it, and not all in front of it is old"),
             );
         }
-        book.start.tell(start);
-        Ok(())
+        broken("phantom-log-start", format!("{key:?} begins at {start}, and nobody asked for it"))
     }
 
     fn configs_told(&mut self, topic: TopicId, since: u64, answer: &DescribeConfigsResponse) -> Verdict {

@@ -92,7 +92,8 @@ impl Ledger {
     ) -> Verdict {
         let part = answer.topics.first().and_then(|topic| topic.partitions.first());
         let last = self.last_offset(key, known);
-        let deleted = self.partitions.get(&key).is_some_and(|book| book.start.most() > known);
+        let deleted = self.partitions.get(&key).is_some_and(|book| book.start.most() > known)
+            || self.may_have_let_go(key, known + 1);
         match part.map(|part| &part.found) {
             Some(FoundOffset::Within { batch, .. }) => {
                 let bytes = batch.concat();

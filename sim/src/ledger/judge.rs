@@ -201,7 +201,8 @@ impl Ledger {
         part: &FetchedPartition,
     ) -> Verdict {
         if part.error_code == error_code::OFFSET_OUT_OF_RANGE
-            && self.partitions.get(&key).is_some_and(|book| from < book.start.most())
+            && (self.partitions.get(&key).is_some_and(|book| from < book.start.most())
+                || self.may_have_let_go(key, from + 1))
         {
             return Ok(());
         }

@@ -30,9 +30,9 @@ pub struct StartBook {
     /// Deletions that may have happened or may yet, by number.
     under_way: BTreeMap<u64, Upto>,
     /// All that were ever told.
-    ever: BTreeSet<i64>,
+    pub(super) ever: BTreeSet<i64>,
     /// All deletions that were ever tried.
-    tried: Vec<Upto>,
+    pub(super) tried: Vec<Upto>,
     /// What was told last may be lost.
     excused: bool,
 }

@@ -855,6 +855,31 @@ pub const CATALOGUE: &[PlantedBug] = &[
         &["resurrected-record"],
         100,
     ),
+    // Retention.
+    bug(
+        Mutant::Core(Planted::RetentionKeepsTooFewBytes),
+        "retention-keeps-too-few-bytes",
+        "the batch that reaches over the bytes to be kept goes too",
+        "a look at a partition that is a little larger",
+        &["let-go-too-early"],
+        500,
+    ),
+    bug(
+        Mutant::Core(Planted::RetentionSkipsYoung),
+        "retention-skips-young",
+        "a young batch does not keep the old ones behind it, and goes with them",
+        "batches that are not in the order of their times",
+        &["let-go-too-early"],
+        500,
+    ),
+    bug(
+        Mutant::Core(Planted::RetentionForgetsItself),
+        "retention-forgets-itself",
+        "a process looks only once for what is not to be kept",
+        "time",
+        &["kept-too-long"],
+        500,
+    ),
     // Bugs that were: found by the simulator, the crash points or a fuzzer, and fixed.
     bug(
         Mutant::Core(Planted::TrimmedRecordUnseen),

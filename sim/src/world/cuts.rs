@@ -70,7 +70,7 @@ impl World {
             self.check_no_answer_is_no_start(&empty)?;
             self.check_store_missed()?;
         }
-        let probe = Probe::boot(&self.shape.config, self.oracle.bits(), empty);
+        let probe = Probe::boot(&self.shape.still(), self.oracle.bits(), empty);
         check_served(&probe)?;
         let reading = probe.clone().read_all()?;
         let cut = self.ledger_of(newest.state.map(|state| state.name));
@@ -130,7 +130,7 @@ impl World {
     fn check_no_answer_is_no_start(&mut self, empty: &SimDisk) -> Verdict {
         self.mark("disk lost, store away");
         let probe =
-            Probe::boot_without_store(&self.shape.config, self.oracle.bits(), empty.clone(), 100_000_000);
+            Probe::boot_without_store(&self.shape.still(), self.oracle.bits(), empty.clone(), 100_000_000);
         match probe.ended() {
             Some(Ended::Halted(Fault::Refused(Refusal::Store(_)))) => Ok(()),
             other => broken(
@@ -143,7 +143,7 @@ impl World {
     /// The disk is there, and its store is not: it is not named, or another one is, which has nothing. Refused, or all is in the log.
     fn check_store_missed(&mut self) -> Verdict {
         self.mark("store missed");
-        let mut config = self.shape.config.clone();
+        let mut config = self.shape.still();
         let mut left = self.disk.durable_only();
         if self.oracle.chance(500) {
             config.store = None;
@@ -211,14 +211,14 @@ impl World {
     /// What was restored is a log like any other: it survives the power, and a second loss gives the same again.
     fn check_restored_disk(&mut self, probe: &Probe, reading: &Reading) -> Verdict {
         let left = probe.disk().durable_only();
-        let again = Probe::boot(&self.shape.config, self.oracle.bits(), left);
+        let again = Probe::boot(&self.shape.still(), self.oracle.bits(), left);
         check_served(&again)?;
         let found = again.clone().read_all()?;
         if found.partitions.len() != reading.partitions.len() || again.canonical() != probe.canonical() {
             return broken("state-differs", "a restore, and the next process knows something else");
         }
         let twice = SimDisk::beside(probe.disk().store().clone());
-        let twice = Probe::boot(&self.shape.config, self.oracle.bits(), twice);
+        let twice = Probe::boot(&self.shape.still(), self.oracle.bits(), twice);
         check_served(&twice)?;
         let second = twice.clone().read_all()?;
         for (key, first) in &reading.partitions {
@@ -257,7 +257,7 @@ impl World {
         // It is started again, more often than the other one was.
         let mut left = self.disk.durable_only().moved_beside(restored.disk().store().clone());
         for _ in 0..3 {
-            let again = Probe::boot(&self.shape.config, self.oracle.bits(), left);
+            let again = Probe::boot(&self.shape.still(), self.oracle.bits(), left);
             let refused = matches!(
                 again.ended(),
                 Some(Ended::Halted(Fault::Deposed(_) | Fault::Refused(Refusal::Damage(_))))

@@ -198,7 +198,8 @@ impl World {
     }
 
     pub(super) fn start_later(&mut self) {
-        if self.faults.chance(100) {
+        // Producers' clocks do not leap with it: what would be old then nobody knows.
+        if self.faults.chance(100) && self.shape.retention_millis == 0 {
             // The wall clock is set, or was wrong all the time.
             let leap = i64::try_from(self.faults.below(14_400_000)).expect("small") - 7_200_000;
             self.wall_ahead_ms += leap;

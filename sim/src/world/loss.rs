@@ -31,13 +31,13 @@ impl World {
         // Everything is written back first. Damage in one copy of a group while the other is in the cache alone, and the
         // power fails: that is one fault more than is promised anything for.
         let image = &image.after(&Loss::Nothing, &mut self.oracle);
-        let refused = Probe::boot(&self.shape.config, self.oracle.bits(), image.clone());
+        let refused = Probe::boot(&self.shape.still(), self.oracle.bits(), image.clone());
         let Some(Ended::Halted(Fault::Refused(Refusal::Damage(damage)))) = refused.ended() else {
             return Ok(());
         };
         self.mark("loss accepted");
         self.check_another_is_refused(image, damage.accept_from)?;
-        let config = Config { accept_loss_from: Some(damage.accept_from), ..self.shape.config.clone() };
+        let config = Config { accept_loss_from: Some(damage.accept_from), ..self.shape.still() };
         let straight = Probe::boot(&config, self.oracle.bits(), image.clone());
         served(&straight, "a loss is named and not accepted")?;
         check_no_lies(&self.ledger, &straight)?;
@@ -45,7 +45,7 @@ impl World {
         // Once accepted, it need not be named again.
         let loss = Loss::draw(&mut self.oracle);
         let left = straight.disk().after(&loss, &mut self.oracle);
-        let again = Probe::boot(&self.shape.config, self.oracle.bits(), left);
+        let again = Probe::boot(&self.shape.still(), self.oracle.bits(), left);
         served(&again, "a loss was accepted, and the next start without it is refused")?;
         check_no_lies(&self.ledger, &again)?;
 
@@ -70,7 +70,7 @@ impl World {
             return Ok(());
         }
         let another = Lsn(if from.0 > 0 && self.oracle.chance(500) { from.0 - 1 } else { from.0 + 1 });
-        let config = Config { accept_loss_from: Some(another), ..self.shape.config.clone() };
+        let config = Config { accept_loss_from: Some(another), ..self.shape.still() };
         let probe = Probe::boot(&config, self.oracle.bits(), image.clone());
         match probe.ended() {
             Some(Ended::Halted(Fault::Refused(Refusal::LossNotNamed { damage, .. })))
@@ -87,7 +87,7 @@ impl World {
 
     /// What an operator does who wants to go on: names the loss; if it is another one by now, that; if there is none, none.
     pub(super) fn accept(&mut self, image: &SimDisk, from: Lsn) -> Probe {
-        let mut config = Config { accept_loss_from: Some(from), ..self.shape.config.clone() };
+        let mut config = Config { accept_loss_from: Some(from), ..self.shape.still() };
         loop {
             let probe = Probe::boot(&config, self.oracle.bits(), image.clone());
             match probe.ended() {
@@ -157,7 +157,7 @@ pub(super) fn check_true(ledger: &Ledger, reading: &Reading, key: PartitionKey) 
     };
     let mut starts = book.start.clone();
     starts.excuse();
-    if !starts.may_be(found.log_start) {
+    if !starts.may_be(found.log_start) && !ledger.may_have_let_go(key, found.log_start) {
         return broken(
             "phantom-log-start",
             format!("{key:?} begins at {}, and nobody ever asked for that", found.log_start),

@@ -18,7 +18,7 @@ impl World {
     /// Starts a broker on that disk, reads everything from a copy of it, and checks it.
     pub(super) fn check_image(&mut self, disk: SimDisk) -> Result<Probe, Violation> {
         self.exhibit_disk(&disk);
-        let probe = Probe::boot(&self.shape.config, self.oracle.bits(), disk);
+        let probe = Probe::boot(&self.shape.still(), self.oracle.bits(), disk);
         if let Some(ended) = probe.ended() {
             return match ended {
                 Ended::Halted(Fault::Refused(refusal)) => broken("false-refusal", refusal.to_string()),
@@ -90,7 +90,7 @@ impl World {
             let image = self.disk.power_cut(self.oracle.bits());
             let straight = self.check_image(image.clone())?;
             let steps = self.oracle.magnitude(1, 60);
-            let crashed = Probe::boot_for(&self.shape.config, self.oracle.bits(), image, steps);
+            let crashed = Probe::boot_for(&self.shape.still(), self.oracle.bits(), image, steps);
             let loss = Loss::draw(&mut self.oracle);
             let left = crashed.disk().after(&loss, &mut self.oracle);
             let again = self.check_image(left)?;
@@ -145,6 +145,7 @@ impl World {
         self.lose_the_disk_perhaps(1000, true)?;
         let reading = probe.read_all()?;
         invariant::check_all(&self.ledger, &reading)?;
+        self.check_retention(probe.clone())?;
         self.check_new_writes(&mut probe)?;
         let before = probe.canonical();
         if !probe.stop() {
@@ -158,6 +159,21 @@ impl World {
         }
         self.check_no_garbage(&mut again)?;
         self.tell(&[98], || Scene::new(Lane::Oracle, Kind::Fine, "everything is as promised"));
+        Ok(())
+    }
+
+    /// A while later nothing is there that is not to be kept.
+    fn check_retention(&mut self, mut later: Probe) -> Verdict {
+        if !self.shape.retains() {
+            return Ok(());
+        }
+        self.mark("retention checked");
+        // A disk that was full a moment ago is asked again only after a while.
+        later.wait(LIVENESS_MICROS + 2 * self.shape.retention_check_micros);
+        let reading = later.read_all()?;
+        for (key, found) in &reading.partitions {
+            self.ledger.check_let_go(*key, found, self.shape.stored)?;
+        }
         Ok(())
     }
 

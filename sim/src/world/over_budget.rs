@@ -103,7 +103,7 @@ impl World {
     }
 
     fn check_no_untruth(&mut self, image: SimDisk) -> Verdict {
-        let mut probe = Probe::boot(&self.shape.config, self.lies.bits(), image);
+        let mut probe = Probe::boot(&self.shape.still(), self.lies.bits(), image);
         if let Some(Ended::Halted(Fault::Refused(refusal))) = probe.ended() {
             let Refusal::Damage(damage) = refusal else {
                 self.mark("over budget, refused for good");

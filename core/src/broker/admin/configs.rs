@@ -26,7 +26,7 @@ use crate::{
         text,
     },
     config::Config,
-    error_code,
+    error_code, limits,
     limits::CONFIG_RESOURCES_MAX,
     port::AdminResponse,
     state::{
@@ -81,8 +81,17 @@ impl Live {
     }
 
     fn default_source(&self, key: &TopicConfigKey) -> i8 {
-        let by_operator = matches!(key.values, Values::MessageBytes)
-            && self.config.message_bytes_max != Config::default().message_bytes_max;
+        let by_operator = match key.values {
+            Values::MessageBytes => self.config.message_bytes_max != limits::MESSAGE_BYTES,
+            Values::RetentionMs => self.config.retention != Some(limits::RETENTION),
+            Values::RetentionBytes => self.config.retention_bytes.is_some(),
+            Values::Boolean
+            | Values::Int(..)
+            | Values::Long(..)
+            | Values::Fraction
+            | Values::OneOf(_)
+            | Values::List(_) => false,
+        };
         if by_operator { FROM_BROKER } else { FROM_DEFAULT }
     }
 
@@ -261,6 +270,7 @@ fn settings(config: &Config) -> Vec<Setting> {
         setting("group.max.size", INT, &|c| c.group_members_max.to_string()),
         setting("group.min.session.timeout.ms", INT, &|c| millis(c.group_session_timeout_min)),
         setting("log.dirs", STRING, &|c| c.data_directory.clone()),
+        setting("log.retention.check.interval.ms", LONG, &|c| millis(c.retention_check_interval)),
         setting("log.segment.bytes", INT, &|c| c.segment_bytes.to_string()),
         setting("message.max.bytes", INT, &|c| c.message_bytes_max.to_string()),
         setting("min.insync.replicas", INT, &|_| String::from("1")),

@@ -74,17 +74,24 @@ impl Live {
         }
         self.check_log_room(Mark::AdminNoRoom).map_err(|(error_code, _)| error_code)?;
         mark(if offset == partition.visible { Mark::RecordsDeletedToEnd } else { Mark::RecordsDeleted });
-        if !partition.waiting.is_empty() {
-            mark(Mark::FetchWokenByStart);
-        }
-        // Those that wait for data behind a place that is gone now.
-        self.fetches.wake(&partition.waiting);
-        self.commit(Entry::RecordsDeleted { partition: id, log_start: offset }, Bytes::new());
-        self.cache.forget_below(id, offset);
-        if let Some(cuts) = &mut self.cuts {
-            cuts.records_deleted(id, offset, &self.state);
-        }
+        self.move_log_start(id, offset);
         Ok(offset)
+    }
+
+    /// What is in front of that offset is gone.
+    pub(in crate::broker) fn move_log_start(&mut self, id: PartitionId, log_start: Offset) {
+        if let Some(partition) = self.state.partition(id) {
+            if !partition.waiting.is_empty() {
+                mark(Mark::FetchWokenByStart);
+            }
+            // Those that wait for data behind a place that is gone now.
+            self.fetches.wake(&partition.waiting);
+        }
+        self.commit(Entry::RecordsDeleted { partition: id, log_start }, Bytes::new());
+        self.cache.forget_below(id, log_start);
+        if let Some(cuts) = &mut self.cuts {
+            cuts.records_deleted(id, log_start, &self.state);
+        }
     }
 
     /// KIP-664: who writes to a partition.

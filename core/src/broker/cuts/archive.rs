@@ -21,6 +21,16 @@ pub(in crate::broker) struct Range {
     newest: Timestamp,
 }
 
+/// What an object holds of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::broker) struct Held {
+    /// Offset behind its last record.
+    pub(in crate::broker) end: Offset,
+    pub(in crate::broker) bytes: u64,
+    /// Largest timestamp.
+    pub(in crate::broker) newest: Timestamp,
+}
+
 /// A place in the store to read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::broker) struct Place {
@@ -167,6 +177,12 @@ impl Archive {
     /// Offset behind the last stored record; `None`: nothing is stored.
     pub(in crate::broker) fn end(&self, partition: PartitionId) -> Option<Offset> {
         self.partitions.get(&partition)?.back().map(|range| range.end)
+    }
+
+    /// What each object holds of a partition, in the order of the offsets. The first may reach in front of the log start.
+    pub(in crate::broker) fn ranges(&self, partition: PartitionId) -> impl Iterator<Item = Held> {
+        let ranges = self.partitions.get(&partition).into_iter().flatten();
+        ranges.map(|range| Held { end: range.end, bytes: u64::from(range.bytes), newest: range.newest })
     }
 
     /// Where the record at that offset is, or the first one behind it.

@@ -3,7 +3,7 @@
 use super::{
     Standing::{self, InForce, NotYet, NothingToActOn},
     TopicConfigKey,
-    Values::{self, Boolean, Fraction, Int, List, Long, MessageBytes, OneOf},
+    Values::{self, Boolean, Fraction, Int, List, Long, MessageBytes, OneOf, RetentionBytes, RetentionMs},
 };
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -258,18 +258,18 @@ pub const TOPIC_CONFIGS: [TopicConfigKey; 37] = [
     key(
         "retention.bytes",
         "log.retention.bytes",
-        Long(-1, i64::MAX),
-        "-1",
-        NotYet(&["-1"]),
-        "Records are kept until they are deleted.",
+        RetentionBytes,
+        "",
+        InForce,
+        "How many bytes of a partition are kept at least before the oldest records go; -1: all.",
     ),
     key(
         "retention.ms",
         "log.retention.ms",
-        Long(-1, i64::MAX),
-        "-1",
-        NotYet(&["-1"]),
-        "Records are kept until they are deleted.",
+        RetentionMs,
+        "",
+        InForce,
+        "How long records are kept; -1: until they are deleted.",
     ),
     key(
         "segment.bytes",

@@ -179,7 +179,7 @@ fn all_configs_of_a_topic_are_replaced_at_once() {
     let mut rig = rig.crash();
     assert_eq!(value(&mut rig, "flush.ms").1, 5, "it is not named");
     assert_eq!(value(&mut rig, "segment.ms"), (String::from("5"), 1));
-    assert_eq!(replace(&mut rig, &[("segment.ms", Some("6")), ("retention.ms", Some("1"))]), 40);
+    assert_eq!(replace(&mut rig, &[("segment.ms", Some("6")), ("min.insync.replicas", Some("2"))]), 40);
     assert_eq!(replace(&mut rig, &[("segment.ms", None)]), 42);
     assert_eq!(value(&mut rig, "segment.ms"), (String::from("5"), 1), "one that is wrong: none is changed");
     assert_eq!(replace(&mut rig, &[]), 0);
@@ -194,7 +194,8 @@ fn a_change_that_cannot_be_is_refused_in_words_and_changes_nothing() {
         (("no.such", DELETE, None), 40, "Unknown topic config name"),
         (("flush.ms", SET, Some("soon")), 40, "a number"),
         (("max.message.bytes", SET, Some("99999999")), 40, "a number"),
-        (("retention.ms", SET, Some("1000")), 40, "not be in force"),
+        (("min.insync.replicas", SET, Some("2")), 40, "not be in force"),
+        (("retention.ms", SET, Some("-2")), 40, "a number"),
         (("cleanup.policy", SET, Some("compact")), 40, "not be in force"),
         (("cleanup.policy", APPEND, Some("compact")), 40, "not be in force"),
         (("flush.ms", APPEND, Some("1")), 40, "not LIST"),
