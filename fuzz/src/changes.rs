@@ -33,7 +33,7 @@ const CONFIGS: [(&str, [&str; 2]); 4] = [
     ("max.message.bytes", ["5000", "9500"]),
     ("message.timestamp.type", ["LogAppendTime", "CreateTime"]),
     ("flush.ms", ["7", "1000"]),
-    ("retention.ms", ["-1", "604800000"]),
+    ("min.insync.replicas", ["1", "2"]),
 ];
 
 /// Who asks, and what follows.

@@ -43,17 +43,23 @@ pub(super) struct Lookups {
     next: u64,
 }
 
+/// A topic and a partition of it, by their places in the request.
+type Spot = (usize, usize);
+type Passed = BTreeMap<Spot, Offset>;
+
 #[derive(Clone, Debug)]
 struct Job {
     asker: Asker,
-    /// To look anew, should a segment go before it was read.
+    /// To look anew, should a segment go before it was read, or an object have nothing of what was looked for.
     request: ListOffsetsRequest,
-    trimmed: bool,
+    anew: bool,
+    /// Where nothing was found, by place in the answer: up to that offset.
+    passed: Passed,
     /// What must be durable before the answer leaves.
     known: Lsn,
     answer: ListOffsetsAnswer,
-    /// Where in the answer the batch of each read belongs.
-    holes: Vec<(usize, usize)>,
+    /// Where in the answer the batch of each read belongs, and up to where an object is looked through.
+    holes: Vec<(Spot, Option<Offset>)>,
     outstanding: usize,
 }
 
@@ -117,11 +123,11 @@ fn first_local(partition: &Partition) -> Offset {
     partition.batches.first().map_or(partition.visible, IndexEntry::base_offset).max(partition.log_start)
 }
 
-/// A lookup among what is only in the object store. `None`: what is asked for is not there.
-fn look_up_stored(partition: &Partition, asked: i64, cuts: &Cuts) -> Option<Lookup> {
+/// A lookup among what is only in the object store, from that offset on. `None`: what is asked for is not there.
+fn look_up_stored(partition: &Partition, asked: i64, from: Offset, cuts: &Cuts) -> Option<Lookup> {
     let local = first_local(partition);
-    let offsets = (partition.log_start, local);
-    if asked < MAX_TIMESTAMP || (asked < 0 && asked > MAX_TIMESTAMP) || partition.log_start >= local {
+    let offsets = (from, local);
+    if asked < MAX_TIMESTAMP || (asked < 0 && asked > MAX_TIMESTAMP) || from >= local {
         return None;
     }
     let Some(archive) = cuts.archive() else {
@@ -143,6 +149,16 @@ fn look_up_stored(partition: &Partition, asked: i64, cuts: &Cuts) -> Option<Look
 
 impl Live {
     pub(super) fn list_offsets(&mut self, asker: Asker, request: ListOffsetsRequest, turn: &mut Turn<'_>) {
+        self.look_behind(asker, request, Passed::new(), turn);
+    }
+
+    fn look_behind(
+        &mut self,
+        asker: Asker,
+        request: ListOffsetsRequest,
+        passed: Passed,
+        turn: &mut Turn<'_>,
+    ) {
         let mut answer = ListOffsetsAnswer::default();
         let (mut reads, mut told) = (Vec::new(), Vec::new());
         let cuts = self.cuts.as_deref();
@@ -161,14 +177,18 @@ impl Live {
                 let found = match partition {
                     Err(error_code) => FoundOffset::Error(error_code),
                     Ok(partition) => match cuts
-                        .and_then(|cuts| look_up_stored(partition, asked.timestamp, cuts))
+                        .and_then(|cuts| {
+                            let passed = passed.get(&(topic_at, partition_at)).copied();
+                            let from = passed.unwrap_or_default().max(partition.log_start);
+                            look_up_stored(partition, asked.timestamp, from, cuts)
+                        })
                         .unwrap_or_else(|| look_up(partition, asked.timestamp, self.state.epoch, cuts))
                     {
                         Lookup::Known(found) => found,
                         Lookup::Stored { place, timestamp } => {
                             mark(Mark::LookupStored);
                             reads.push((
-                                (topic_at, partition_at),
+                                ((topic_at, partition_at), Some(place.end)),
                                 Source::Store(ReadBatches {
                                     object: place.object,
                                     partition: partition.id,
@@ -191,7 +211,7 @@ impl Live {
                             if batch.is_none() {
                                 let file = FileName::Segment(entry.segment());
                                 let at = entry.at(leader_epoch);
-                                reads.push(((topic_at, partition_at), Source::Log(file, at)));
+                                reads.push((((topic_at, partition_at), None), Source::Log(file, at)));
                             }
                             FoundOffset::Within {
                                 batch: batch.unwrap_or_default(),
@@ -213,7 +233,7 @@ impl Live {
         }
         let (holes, sources): (Vec<_>, Vec<_>) = reads.into_iter().unzip();
         let outstanding = holes.len();
-        let job = Job { asker, request, trimmed: false, known, answer, holes, outstanding };
+        let job = Job { asker, request, anew: false, passed, known, answer, holes, outstanding };
         self.read_for_lookup(job, sources, turn);
     }
 
@@ -239,7 +259,7 @@ impl Live {
         if was_trimmed(&result, &self.state)
             && let Some(waiting) = self.lookups.jobs.get_mut(&job)
         {
-            waiting.trimmed = true;
+            waiting.anew = true;
             self.looked_up(job, read, Ok(Vec::new()), turn);
             return;
         }
@@ -253,10 +273,16 @@ impl Live {
     fn looked_up(&mut self, job: u64, read: usize, batches: Result<Vec<Bytes>, Notice>, turn: &mut Turn<'_>) {
         let Some(waiting) = self.lookups.jobs.get_mut(&job) else { return };
         waiting.outstanding -= 1;
-        let (topic_at, partition_at) = waiting.holes[read];
+        let (spot @ (topic_at, partition_at), upto) = waiting.holes[read];
         let found = &mut waiting.answer.topics[topic_at].partitions[partition_at].found;
-        match batches {
-            Ok(read) => {
+        match (batches, upto) {
+            // The youngest that was ever in that object is deleted.
+            (Ok(read), Some(upto)) if read.is_empty() => {
+                mark(Mark::LookupPassed);
+                waiting.passed.insert(spot, upto);
+                waiting.anew = true;
+            }
+            (Ok(read), _) => {
                 if let FoundOffset::Within { batch, leader_epoch, .. } = found {
                     // Where it was found decides: of a stored batch nothing was known before.
                     let head = read.first().and_then(|batch| batch.first_chunk::<HEADER_BYTES>());
@@ -264,7 +290,7 @@ impl Live {
                     *batch = read;
                 }
             }
-            Err(notice) => {
+            (Err(notice), _) => {
                 mark(Mark::LookupFailed);
                 *found = FoundOffset::Error(error_code::KAFKA_STORAGE_ERROR);
                 turn.tell(notice);
@@ -273,9 +299,9 @@ impl Live {
         if waiting.outstanding == 0
             && let Some(done) = self.lookups.jobs.remove(&job)
         {
-            if done.trimmed {
-                // The index knows the segment no more, so what was in it is found in the object store.
-                self.list_offsets(done.asker, done.request, turn);
+            if done.anew {
+                // The index knows a segment that went no more, so what was in it is found in the object store.
+                self.look_behind(done.asker, done.request, done.passed, turn);
                 return;
             }
             self.answer(done.asker, Response::ListOffsets(done.answer), done.known, turn);

@@ -3,7 +3,7 @@
 mod configs;
 mod full;
 mod partitions;
-mod records;
+pub(crate) mod records;
 mod replicas;
 
 use evenkeel_core::port::{AdminRequest, AdminResponse, Request, Response};

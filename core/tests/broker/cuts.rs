@@ -529,3 +529,23 @@ fn a_log_knows_that_it_needs_the_store_before_anything_is_trimmed() {
     assert!(!alone.serving && !empty.serving);
     assert_eq!(rig.crash().read_all("t", 0).len(), 80);
 }
+
+// Of an object the newest timestamp is known, and that record may be deleted since: who looked for a time up to that one found the
+// object, nothing in it, and was told of no record at all, though there was one behind it. Found by simulation.
+#[test]
+fn a_time_is_looked_for_behind_an_object_whose_youngest_record_is_deleted() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[]);
+    assert_eq!(rig.produce("t", 0, batch(10, 1000, 1, 9_000)), (0, 0));
+    fill(&mut rig, 40);
+    rig.pass(INTERVAL * 2);
+    assert_eq!(rig.produce("t", 0, batch(10, 1000, 2, 5_000)), (0, 410));
+    fill(&mut rig, 40);
+    rig.pass(INTERVAL * 2);
+    fill(&mut rig, 40);
+    rig.pass(INTERVAL * 2);
+    assert_eq!(found_in(&rig.list_offset("t", 0, 5_000)), 0);
+    assert_eq!(crate::admin::records::delete(&mut rig, "t", 0, 10), (0, 10));
+    assert_eq!(found_in(&rig.list_offset("t", 0, 5_000)), 410, "behind the object");
+    assert!(matches!(rig.list_offset("t", 0, 9_000), FoundOffset::At { offset: Offset(-1), .. }), "nowhere");
+}

@@ -66,23 +66,26 @@ impl Ledger {
         )
     }
 
-    /// Some time after the last look nothing is there that is not to be kept. An object of the store goes as a whole.
+    /// Some time after the last look nothing is there that is not to be kept. An object of the store goes as a whole, by the youngest
+    /// that was ever in it.
     ///
     /// # Errors
     /// Something is.
     pub fn check_let_go(&self, key: PartitionKey, found: &FoundPartition, stored: bool) -> Verdict {
         let Some(first) = found.batches.first() else { return Ok(()) };
         let base = first.header.base_offset.0;
-        let is_old = |batch: &FoundBatch, since| batch.header.max_timestamp.0 < since;
-        if let Some(since) = self.kept_since()
-            && if stored {
-                found.batches.iter().all(|batch| is_old(batch, since))
-            } else {
-                is_old(first, since)
+        if let Some(since) = self.kept_since() {
+            let judged = if stored { &found.batches[..] } else { &found.batches[..1] };
+            let all = self.partitions.get(&key).into_iter().flat_map(|book| book.facts.values());
+            let before = all.filter(|_| stored).filter_map(|(number, _)| self.op(*number));
+            let times = judged.iter().map(|batch| &batch.header).chain(before.map(|op| &op.header));
+            if times.map(|header| header.max_timestamp.0).all(|time| time < since) {
+                let age = self.wall_ms() - first.header.max_timestamp.0;
+                return broken(
+                    "kept-too-long",
+                    format!("{key:?} has a batch at {base} that is {age} ms old"),
+                );
             }
-        {
-            let age = self.wall_ms() - first.header.max_timestamp.0;
-            return broken("kept-too-long", format!("{key:?} has a batch at {base} that is {age} ms old"));
         }
         if let Some(bytes) = self.retention.bytes
             && !stored

@@ -1104,7 +1104,7 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "a start that learns from the store what is stored does not note it in the log",
         "crash between a commit and its note, trim, store missed",
         &["lost-write", "unseen", "inconsistent-offsets", "unreadable"],
-        2000,
+        8000,
     ),
     bug(
         Mutant::Core(Planted::GarbageForgotten),

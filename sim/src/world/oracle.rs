@@ -113,7 +113,7 @@ impl World {
     /// A start that serves settles what was open.
     pub(super) fn check_a_start(&mut self) -> Verdict {
         self.exhibit("reads everything from the process that has just started:");
-        let reading = {
+        let mut reading = {
             let Some(mut probe) = self.copy_of_live() else { return Ok(()) };
             probe.read_all()?
         };
@@ -125,6 +125,14 @@ impl World {
             }
         }
         self.satisfied();
+        // The copy may have waited for the store, and let go what the process itself still has.
+        for (key, found) in &mut reading.partitions {
+            let partition = self.node.broker().and_then(|broker| {
+                let state = broker.state()?;
+                state.partition(state.topic(key.topic)?.partition_id(key.index)?)
+            });
+            found.log_start = partition.map_or(found.log_start, |partition| partition.log_start.0);
+        }
         self.ledger.settle(&reading)
     }
 

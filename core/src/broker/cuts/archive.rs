@@ -35,9 +35,11 @@ pub(in crate::broker) struct Held {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::broker) struct Place {
     pub(in crate::broker) object: StoredObject,
+    /// Offset behind the last record of the partition in it.
+    pub(in crate::broker) end: Offset,
     /// Bytes of the partition in it.
     pub(in crate::broker) bytes: u64,
-    /// Largest timestamp of the partition in it.
+    /// Largest timestamp of the partition in it, of records that were deleted too.
     pub(in crate::broker) newest: Timestamp,
 }
 
@@ -227,6 +229,7 @@ impl Archive {
     fn place(&self, range: &Range) -> Place {
         Place {
             object: self.objects[range.slot as usize].object,
+            end: range.end,
             bytes: u64::from(range.bytes),
             newest: range.newest,
         }

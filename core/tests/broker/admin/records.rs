@@ -21,7 +21,7 @@ fn deletion(topic: &str, partition: i32, offset: i64) -> AdminRequest {
 }
 
 /// Error code and low watermark.
-fn delete(rig: &mut Rig, topic: &str, partition: i32, offset: i64) -> (i16, i64) {
+pub(crate) fn delete(rig: &mut Rig, topic: &str, partition: i32, offset: i64) -> (i16, i64) {
     match ask(rig, 2, deletion(topic, partition, offset)) {
         AdminResponse::DeleteRecords(response) => {
             let told = &response.topics[0].partitions[0];
