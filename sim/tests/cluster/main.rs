@@ -113,7 +113,8 @@ async fn run(seed: u64, syncs: bool) -> Result<Done, evenkeel_sim::violation::Vi
     // Members of groups are for the worlds: whether a group may rebalance hangs on when its members were last heard of, which
     // links that are cut one way leave open here. Stewards too: a batch may arrive long after its client has given it up, and then whether
     // it is stamped hangs on when. Those that commit without a group, and operators of groups, are there.
-    let shape = Shape { members: 0, stewards: 0, ..Shape::lite(seed) };
+    // Nothing is let go: the clocks here are those of no producer.
+    let shape = Shape { members: 0, stewards: 0, retention_millis: 0, ..Shape::lite(seed) };
     let config = Config { advertised_host: String::from("10.0.0.1"), ..shape.config.clone() };
     let machine = Arc::new(Mutex::new(Machine {
         disk: Arc::default(),
