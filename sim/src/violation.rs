@@ -88,6 +88,10 @@ impl Violation {
             "phantom-config" => "No config has a value that nobody gave it.",
             "log-start-went-back" => "A partition never begins before the place that was told.",
             "phantom-log-start" => "A partition begins where somebody deleted its records up to.",
+            "let-go-too-early" => {
+                "What a topic keeps stays: nothing younger goes, and so many bytes are there."
+            }
+            "kept-too-long" => "What a topic does not keep goes.",
             "resurrected-record" => "A record whose deletion was acknowledged is not served again.",
             "reused-topic-id" => "A topic's id is never given to another one.",
             "reissued-producer-id" => "A producer id is given out once.",
