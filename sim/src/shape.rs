@@ -185,7 +185,9 @@ impl Shape {
         self.config.retention =
             (self.retention_millis > 0).then(|| Duration::from_millis(self.retention_millis));
         self.config.retention_bytes = (self.retention_bytes > 0).then_some(self.retention_bytes);
-        self.config.retention_check_interval = Duration::from_micros(self.retention_check_micros);
+        if self.retains() {
+            self.config.retention_check_interval = Duration::from_micros(self.retention_check_micros.max(1));
+        }
         self.config.store = self.stored.then(|| StoreConfig {
             flush_interval: Duration::from_micros(self.flush_micros),
             start_wait: Duration::from_micros(self.start_wait_micros + 4 * self.store_micros),
