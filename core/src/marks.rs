@@ -64,7 +64,6 @@ marks! {
     ServesWithoutStore: "store.serves without it",
     FetchStored: "fetch.read from the store",
     FetchStoreUnknown: "fetch.not known what the store has",
-    LookupPassed: "lookup.what was looked for in an object is deleted",
     LookupStored: "lookup.read from the store",
     RestoreBegun: "restore.begun",
     RestoreNothing: "restore.nothing there",

@@ -278,7 +278,6 @@ impl Live {
         match (batches, upto) {
             // The youngest that was ever in that object is deleted.
             (Ok(read), Some(upto)) if read.is_empty() => {
-                mark(Mark::LookupPassed);
                 waiting.passed.insert(spot, upto);
                 waiting.anew = true;
             }
