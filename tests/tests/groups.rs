@@ -6,7 +6,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, channel},
+        mpsc::{Receiver, Sender, channel},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -91,7 +91,8 @@ impl ConsumerContext for Told {
 /// A member in a thread of its own: processes, then commits, and goes on whatever the broker does.
 struct Member {
     stop: Arc<AtomicBool>,
-    leave: Arc<AtomicBool>,
+    /// It stays until this is gone.
+    stay: Sender<()>,
     /// What became of its last commit, once it has stopped.
     last: Receiver<Result<(), KafkaError>>,
     thread: JoinHandle<()>,
@@ -116,9 +117,9 @@ impl Member {
             .create_with_context(Told { member: number, record: record.clone() })
             .expect("a valid configuration");
         consumer.subscribe(&[TOPIC]).expect("a valid subscription");
-        let (stop, leave) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let (stopped, leaves, record) = (stop.clone(), leave.clone(), record.clone());
-        let (tell, last) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, record) = (stop.clone(), record.clone());
+        let ((tell, last), (stay, leave)) = (channel(), channel());
         let thread = std::thread::spawn(move || {
             let mut since = 0;
             while !stopped.load(Ordering::Relaxed) {
@@ -138,11 +139,11 @@ impl Member {
                 (!last.as_ref().is_err_and(is_away)).then_some(last)
             });
             tell.send(committed).expect("the member is there");
-            wait_for("leave to go", || leaves.load(Ordering::Relaxed).then_some(()));
+            leave.recv().ok();
             drop(consumer);
             record.owners.lock().expect("no member panics").of.remove(&number);
         });
-        Member { stop, leave, last, thread }
+        Member { stop, stay, last, thread }
     }
 
     /// It processes no more. Whether what it has processed is committed; with nothing new to commit it is.
@@ -155,7 +156,7 @@ impl Member {
     }
 
     fn leave(self) {
-        self.leave.store(true, Ordering::Relaxed);
+        drop(self.stay);
         self.thread.join().expect("a member does not panic");
     }
 }
