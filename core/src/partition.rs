@@ -12,7 +12,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 use crate::{
     log::entry::Append,
     partition::{
-        index::{BatchIndex, Place},
+        index::{BatchIndex, IndexEntry, Place},
         producers::Producers,
     },
     planted::{Planted, planted},
@@ -96,6 +96,12 @@ impl Partition {
     #[must_use]
     pub fn next_offset(&self) -> Offset {
         self.log_end.max(self.reserved_upto)
+    }
+
+    /// What the log has begins there, the end if that is nothing. It may lie in front of the log start: batches stay whole.
+    #[must_use]
+    pub fn oldest_in_log(&self) -> Offset {
+        self.batches.first().map_or(self.visible, IndexEntry::base_offset)
     }
 
     /// Records may have been lost, with at most so many offsets: the next record comes behind them. The end of the partition stays

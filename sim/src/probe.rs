@@ -446,10 +446,7 @@ impl Probe {
 
     /// From its first offset on; records in front of that must be refused. The broker may let records go meanwhile.
     fn read_partition(&mut self, key: PartitionKey, name: &str) -> Result<FoundPartition, Violation> {
-        let start = |probe: &Probe| {
-            let partition = probe.state().and_then(|state| state.topic(key.topic)?.partition_id(key.index));
-            partition.and_then(|id| probe.state()?.partition(id)).map(|partition| partition.log_start)
-        };
+        let start = |probe: &Probe| log_start(&probe.broker, key);
         for _ in 0..DEADLINES_MAX {
             let before = start(self);
             let found = self.read_once(key, name);
@@ -551,6 +548,13 @@ pub fn fetch_topic(key: PartitionKey, from: i64, partition_max_bytes: i32) -> Fe
         .with_log_start_offset(-1)
         .with_partition_max_bytes(partition_max_bytes);
     FetchTopic::default().with_topic_id(uuid::Uuid::from_bytes(key.topic.0)).with_partitions(vec![partition])
+}
+
+/// Where a partition begins, as the broker itself has it.
+pub(crate) fn log_start(broker: &Broker, key: PartitionKey) -> Option<i64> {
+    let state = broker.state()?;
+    let id = state.topic(key.topic)?.partition_id(key.index)?;
+    Some(state.partition(id)?.log_start.0)
 }
 
 /// See [`Probe::canonical`].

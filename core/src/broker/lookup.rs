@@ -120,7 +120,7 @@ fn look_up(partition: &Partition, asked: i64, current: Epoch, cuts: Option<&Cuts
 
 /// Offset of the first record that is in the log, and not only in the object store.
 fn first_local(partition: &Partition) -> Offset {
-    partition.batches.first().map_or(partition.visible, IndexEntry::base_offset).max(partition.log_start)
+    partition.oldest_in_log().max(partition.log_start)
 }
 
 /// A lookup among what is only in the object store, from that offset on. `None`: what is asked for is not there.

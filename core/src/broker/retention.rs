@@ -75,30 +75,25 @@ fn gone(kept: Kept, all: impl FnOnce() -> u64, pieces: impl Iterator<Item = Piec
 
 /// What of a partition everybody may see, in pieces. The last object may reach into the log: what is in both is counted there.
 fn pieces<'a>(partition: &'a Partition, archive: Option<&'a Archive>) -> impl Iterator<Item = Piece> + 'a {
-    let in_log = oldest_in_log(partition);
+    let in_log = partition.oldest_in_log();
     let mut from = partition.log_start;
     let stored =
-        archive.into_iter().flat_map(move |archive| archive.ranges(partition.id)).map_while(move |held| {
+        archive.into_iter().flat_map(move |archive| archive.places(partition.id)).map_while(move |stored| {
             if from >= in_log {
                 return None;
             }
-            let end = held.end.min(in_log);
+            let end = stored.end.min(in_log);
             from = end;
             let both =
-                partition.batches.from_offset(in_log).take_while(|batch| batch.last_offset() < held.end);
+                partition.batches.from_offset(in_log).take_while(|batch| batch.last_offset() < stored.end);
             let both: u64 = both.map(|batch| u64::from(batch.len())).sum();
-            Some(Piece { end, bytes: held.bytes.saturating_sub(both), newest: held.newest })
+            Some(Piece { end, bytes: stored.bytes.saturating_sub(both), newest: stored.newest })
         });
     stored.chain(partition.batches.from_offset(partition.log_start).map(|batch| Piece {
         end: batch.last_offset().plus(1),
         bytes: u64::from(batch.len()),
         newest: batch.own_newest(),
     }))
-}
-
-/// What the log has begins there.
-fn oldest_in_log(partition: &Partition) -> Offset {
-    partition.batches.first().map_or(partition.visible, |first| first.base_offset())
 }
 
 impl Live {
@@ -123,7 +118,7 @@ impl Live {
                 continue;
             }
             for partition in topic.partition_ids().filter_map(|id| self.state.partition(id)) {
-                if knows_no_archive && partition.log_start < oldest_in_log(partition) {
+                if knows_no_archive && partition.log_start < partition.oldest_in_log() {
                     continue;
                 }
                 let all = || pieces(partition, archive).map(|piece| piece.bytes).sum();

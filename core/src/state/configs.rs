@@ -86,12 +86,8 @@ impl TopicConfigKey {
     pub fn default(&self, config: &Config) -> String {
         match self.values {
             MessageBytes => config.message_bytes_max.to_string(),
-            RetentionMs => {
-                config.retention.map_or_else(|| "-1".to_string(), |age| age.as_millis().to_string())
-            }
-            RetentionBytes => {
-                config.retention_bytes.map_or_else(|| "-1".to_string(), |bytes| bytes.to_string())
-            }
+            RetentionMs => number_or_none(config.retention.map(|age| age.as_millis())),
+            RetentionBytes => number_or_none(config.retention_bytes),
             Boolean | Int(..) | Long(..) | Fraction | OneOf(_) | List(_) => self.default.to_string(),
         }
     }
@@ -165,6 +161,11 @@ impl TopicConfigKey {
             )),
         }
     }
+}
+
+/// A bound as Kafka writes it: -1 is none.
+fn number_or_none(bound: Option<impl ToString>) -> String {
+    bound.map_or_else(|| "-1".to_string(), |bound| bound.to_string())
 }
 
 /// The items of a list.

@@ -11,11 +11,14 @@ use evenkeel_core::{
     units::{Instant, Lsn, Offset, SegmentSequence},
 };
 
-use crate::rig::{Memory, Rig, Shelf, batch, small};
+use crate::{
+    admin::records::delete,
+    rig::{Memory, Rig, Shelf, batch, small},
+};
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
-fn stored() -> Config {
+pub(crate) fn stored() -> Config {
     Config { store: Some(StoreConfig::default()), ..small() }
 }
 
@@ -31,7 +34,7 @@ fn newest(rig: &Rig) -> Manifest {
 }
 
 /// Starts with an empty disk.
-fn lose_disk(rig: Rig) -> Rig {
+pub(crate) fn lose_disk(rig: Rig) -> Rig {
     Rig::with_store(Memory::default(), rig.store, rig.config)
 }
 
@@ -545,7 +548,7 @@ fn a_time_is_looked_for_behind_an_object_whose_youngest_record_is_deleted() {
     fill(&mut rig, 40);
     rig.pass(INTERVAL * 2);
     assert_eq!(found_in(&rig.list_offset("t", 0, 5_000)), 0);
-    assert_eq!(crate::admin::records::delete(&mut rig, "t", 0, 10), (0, 10));
+    assert_eq!(delete(&mut rig, "t", 0, 10), (0, 10));
     assert_eq!(found_in(&rig.list_offset("t", 0, 5_000)), 410, "behind the object");
     assert!(matches!(rig.list_offset("t", 0, 9_000), FoundOffset::At { offset: Offset(-1), .. }), "nowhere");
 }

@@ -4,24 +4,19 @@ use std::time::Duration;
 
 use evenkeel_core::{
     Config,
-    config::StoreConfig,
-    port::{FileName, FoundOffset, Request},
+    port::{FileName, Request},
     store::ObjectKey,
     units::Offset,
     wire::batch::HEADER_BYTES,
 };
 
-use crate::rig::{Memory, Rig, batch, small};
+use crate::{
+    admin::records::{EARLIEST, earliest},
+    cuts::{lose_disk, stored},
+    rig::{Rig, batch, small},
+};
 
 const CHECK: Duration = Duration::from_secs(300);
-const EARLIEST: i64 = -2;
-
-fn earliest(rig: &mut Rig) -> i64 {
-    match rig.list_offset("t", 0, EARLIEST) {
-        FoundOffset::At { offset, .. } => offset.0,
-        other => panic!("{other:?}"),
-    }
-}
 
 /// Batches of ten records, one for each second up to now.
 fn fill(rig: &mut Rig, batches: i64) {
@@ -29,10 +24,6 @@ fn fill(rig: &mut Rig, batches: i64) {
     for at in 0..batches {
         assert_eq!(rig.produce("t", 0, batch(10, 1000, 7, now - 1000 * (batches - at))).0, 0);
     }
-}
-
-fn stored() -> Config {
-    Config { store: Some(StoreConfig::default()), ..small() }
 }
 
 /// The clock on the wall goes on.
@@ -153,7 +144,7 @@ fn what_only_the_store_has_goes_too_and_its_objects_with_it() {
     assert_eq!(earliest(&mut rig), 1600);
     rig.pass(CHECK * 3);
     assert!(objects(&rig) < before, "{before} objects are still there");
-    let mut rig = Rig::with_store(Memory::default(), rig.store, rig.config);
+    let mut rig = lose_disk(rig);
     assert_eq!(earliest(&mut rig), 1600);
     assert_eq!(read_rest(&mut rig), vec![]);
 }

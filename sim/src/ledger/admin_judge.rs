@@ -141,9 +141,7 @@ impl Ledger {
         };
         let verdict = match told.error_code {
             NONE => {
-                let least = match upto {
-                    Upto::Offset(least) | Upto::End(least) => least,
-                };
+                let least = upto.least();
                 if told.low_watermark < least {
                     return broken(
                         "wrong-answer",

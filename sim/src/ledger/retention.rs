@@ -1,7 +1,7 @@
 //! What the broker may let go by itself: records that are too old, and those in front of the bytes that are to be kept.
 
 use crate::{
-    ledger::{Ledger, PartitionKey, starts::Upto},
+    ledger::{Ledger, PartitionKey},
     reading::{FoundBatch, FoundPartition},
     violation::{Verdict, broken},
 };
@@ -99,31 +99,4 @@ impl Ledger {
 
 fn bytes_of(batches: &[FoundBatch]) -> u64 {
     batches.iter().map(FoundBatch::bytes).sum()
-}
-
-impl Upto {
-    /// The first offset that it may lead to.
-    fn least(self) -> i64 {
-        match self {
-            Upto::Offset(least) | Upto::End(least) => least,
-        }
-    }
-}
-
-impl crate::ledger::StartBook {
-    /// The largest start up to there that it may have had because somebody asked for it, or that somebody was told.
-    fn last_known(&self, upto: i64) -> i64 {
-        let told = self.ever.range(..=upto).next_back().copied().unwrap_or(0);
-        let asked = self.tried.iter().filter(|asked| asked.least() <= upto).map(|asked| match *asked {
-            Upto::Offset(offset) => offset,
-            // All that there was then, which may be all up to there.
-            Upto::End(_) => upto,
-        });
-        asked.fold(told, i64::max)
-    }
-
-    /// Whether a client ever wanted records to be deleted.
-    fn is_ever_asked(&self) -> bool {
-        !self.tried.is_empty()
-    }
 }

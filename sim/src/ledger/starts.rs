@@ -13,6 +13,13 @@ pub enum Upto {
 }
 
 impl Upto {
+    /// The first offset that it may lead to.
+    pub(super) fn least(self) -> i64 {
+        match self {
+            Upto::Offset(least) | Upto::End(least) => least,
+        }
+    }
+
     /// Whether that is where it leads.
     fn may_be(self, start: i64) -> bool {
         match self {
@@ -30,9 +37,9 @@ pub struct StartBook {
     /// Deletions that may have happened or may yet, by number.
     under_way: BTreeMap<u64, Upto>,
     /// All that were ever told.
-    pub(super) ever: BTreeSet<i64>,
+    ever: BTreeSet<i64>,
     /// All deletions that were ever tried.
-    pub(super) tried: Vec<Upto>,
+    tried: Vec<Upto>,
     /// What was told last may be lost.
     excused: bool,
 }
@@ -74,6 +81,22 @@ impl StartBook {
     #[must_use]
     pub fn may_be_told(&self, start: i64, known: i64) -> bool {
         start >= known && (self.was_told(start) || self.leads_to(start))
+    }
+
+    /// The largest start up to there that it may have had because somebody asked for it, or that somebody was told.
+    pub(super) fn last_known(&self, upto: i64) -> i64 {
+        let told = self.ever.range(..=upto).next_back().copied().unwrap_or(0);
+        let asked = self.tried.iter().filter(|asked| asked.least() <= upto).map(|asked| match *asked {
+            Upto::Offset(offset) => offset,
+            // All that there was then, which may be all up to there.
+            Upto::End(_) => upto,
+        });
+        asked.fold(told, i64::max)
+    }
+
+    /// Whether a client ever wanted records to be deleted.
+    pub(super) fn is_ever_asked(&self) -> bool {
+        !self.tried.is_empty()
     }
 
     /// A deletion leaves its client.

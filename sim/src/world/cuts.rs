@@ -70,7 +70,7 @@ impl World {
             self.check_no_answer_is_no_start(&empty)?;
             self.check_store_missed()?;
         }
-        let probe = Probe::boot(&self.shape.still(), self.oracle.bits(), empty);
+        let probe = self.what_if(empty);
         check_served(&probe)?;
         let reading = probe.clone().read_all()?;
         let cut = self.ledger_of(newest.state.map(|state| state.name));
@@ -211,14 +211,14 @@ impl World {
     /// What was restored is a log like any other: it survives the power, and a second loss gives the same again.
     fn check_restored_disk(&mut self, probe: &Probe, reading: &Reading) -> Verdict {
         let left = probe.disk().durable_only();
-        let again = Probe::boot(&self.shape.still(), self.oracle.bits(), left);
+        let again = self.what_if(left);
         check_served(&again)?;
         let found = again.clone().read_all()?;
         if found.partitions.len() != reading.partitions.len() || again.canonical() != probe.canonical() {
             return broken("state-differs", "a restore, and the next process knows something else");
         }
         let twice = SimDisk::beside(probe.disk().store().clone());
-        let twice = Probe::boot(&self.shape.still(), self.oracle.bits(), twice);
+        let twice = self.what_if(twice);
         check_served(&twice)?;
         let second = twice.clone().read_all()?;
         for (key, first) in &reading.partitions {
@@ -257,7 +257,7 @@ impl World {
         // It is started again, more often than the other one was.
         let mut left = self.disk.durable_only().moved_beside(restored.disk().store().clone());
         for _ in 0..3 {
-            let again = Probe::boot(&self.shape.still(), self.oracle.bits(), left);
+            let again = self.what_if(left);
             let refused = matches!(
                 again.ended(),
                 Some(Ended::Halted(Fault::Deposed(_) | Fault::Refused(Refusal::Damage(_))))

@@ -15,7 +15,7 @@ use crate::{
     batch,
     disk::{MediaFault, SimDisk, blocks},
     ledger::{Ledger, OpNumber},
-    probe::{Ended, Probe},
+    probe::Ended,
     violation::{Verdict, broken},
     world::{World, oracle},
 };
@@ -85,7 +85,7 @@ impl World {
 
     /// Rot under a running broker: it is read as what it was, or not at all.
     fn check_rot(&mut self, image: &SimDisk) -> Verdict {
-        let mut probe = Probe::boot(&self.shape.still(), self.oracle.bits(), image.clone());
+        let mut probe = self.what_if(image.clone());
         let segments = probe.disk().list().unwrap_or_default();
         let segments: Vec<FileEntry> =
             segments.into_iter().filter(|entry| matches!(entry.file, FileName::Segment(_))).collect();
@@ -109,7 +109,7 @@ impl World {
     fn check_damaged(&mut self, image: &SimDisk, damaged: SimDisk, fault: &MediaFault) -> Verdict {
         self.exhibit(&format!("what if the disk had been damaged: {fault}?"));
         self.exhibit_disk(&damaged);
-        let mut probe = Probe::boot(&self.shape.still(), self.oracle.bits(), damaged);
+        let mut probe = self.what_if(damaged);
         if let Some(Ended::Halted(Fault::Deposed(_))) = probe.ended()
             && matches!(fault.file(), FileName::Segment(_))
         {

@@ -31,7 +31,7 @@ impl World {
         // Everything is written back first. Damage in one copy of a group while the other is in the cache alone, and the
         // power fails: that is one fault more than is promised anything for.
         let image = &image.after(&Loss::Nothing, &mut self.oracle);
-        let refused = Probe::boot(&self.shape.still(), self.oracle.bits(), image.clone());
+        let refused = self.what_if(image.clone());
         let Some(Ended::Halted(Fault::Refused(Refusal::Damage(damage)))) = refused.ended() else {
             return Ok(());
         };
@@ -45,7 +45,7 @@ impl World {
         // Once accepted, it need not be named again.
         let loss = Loss::draw(&mut self.oracle);
         let left = straight.disk().after(&loss, &mut self.oracle);
-        let again = Probe::boot(&self.shape.still(), self.oracle.bits(), left);
+        let again = self.what_if(left);
         served(&again, "a loss was accepted, and the next start without it is refused")?;
         check_no_lies(&self.ledger, &again)?;
 

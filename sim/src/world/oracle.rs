@@ -7,7 +7,7 @@ use crate::{
     disk::{Loss, SimDisk},
     invariant,
     ledger::{Ledger, OpNumber},
-    probe::{Ended, Probe, canonical},
+    probe::{Ended, Probe, canonical, log_start},
     store::SimStore,
     trace::{Kind, Lane, Scene},
     violation::{Verdict, Violation, broken},
@@ -15,10 +15,15 @@ use crate::{
 };
 
 impl World {
+    /// What if a broker were started on that disk? It lets nothing go.
+    pub(super) fn what_if(&mut self, disk: SimDisk) -> Probe {
+        Probe::boot(&self.shape.still(), self.oracle.bits(), disk)
+    }
+
     /// Starts a broker on that disk, reads everything from a copy of it, and checks it.
     pub(super) fn check_image(&mut self, disk: SimDisk) -> Result<Probe, Violation> {
         self.exhibit_disk(&disk);
-        let probe = Probe::boot(&self.shape.still(), self.oracle.bits(), disk);
+        let probe = self.what_if(disk);
         if let Some(ended) = probe.ended() {
             return match ended {
                 Ended::Halted(Fault::Refused(refusal)) => broken("false-refusal", refusal.to_string()),
@@ -127,11 +132,8 @@ impl World {
         self.satisfied();
         // The copy may have waited for the store, and let go what the process itself still has.
         for (key, found) in &mut reading.partitions {
-            let partition = self.node.broker().and_then(|broker| {
-                let state = broker.state()?;
-                state.partition(state.topic(key.topic)?.partition_id(key.index)?)
-            });
-            found.log_start = partition.map_or(found.log_start, |partition| partition.log_start.0);
+            let live = self.node.broker().and_then(|broker| log_start(broker, *key));
+            found.log_start = live.unwrap_or(found.log_start);
         }
         self.ledger.settle(&reading)
     }

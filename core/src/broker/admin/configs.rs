@@ -26,8 +26,8 @@ use crate::{
         text,
     },
     config::Config,
-    error_code, limits,
-    limits::CONFIG_RESOURCES_MAX,
+    error_code,
+    limits::{self, CONFIG_RESOURCES_MAX},
     port::AdminResponse,
     state::{
         configs::{TOPIC_CONFIGS, TopicConfigKey, Values},

@@ -21,16 +21,6 @@ pub(in crate::broker) struct Range {
     newest: Timestamp,
 }
 
-/// What an object holds of a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::broker) struct Held {
-    /// Offset behind its last record.
-    pub(in crate::broker) end: Offset,
-    pub(in crate::broker) bytes: u64,
-    /// Largest timestamp.
-    pub(in crate::broker) newest: Timestamp,
-}
-
 /// A place in the store to read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::broker) struct Place {
@@ -181,10 +171,9 @@ impl Archive {
         self.partitions.get(&partition)?.back().map(|range| range.end)
     }
 
-    /// What each object holds of a partition, in the order of the offsets. The first may reach in front of the log start.
-    pub(in crate::broker) fn ranges(&self, partition: PartitionId) -> impl Iterator<Item = Held> {
-        let ranges = self.partitions.get(&partition).into_iter().flatten();
-        ranges.map(|range| Held { end: range.end, bytes: u64::from(range.bytes), newest: range.newest })
+    /// All places of a partition, in the order of the offsets. The first may reach in front of the log start.
+    pub(in crate::broker) fn places(&self, partition: PartitionId) -> impl Iterator<Item = Place> {
+        self.partitions.get(&partition).into_iter().flatten().map(|range| self.place(range))
     }
 
     /// Where the record at that offset is, or the first one behind it.

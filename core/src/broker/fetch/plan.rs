@@ -136,8 +136,7 @@ impl Plan {
 /// Where the records from that offset on are: in the object store, or in the log.
 fn source(part: &Part, partition: &Partition, cuts: Option<&Cuts>) -> Result<Option<Place>, i16> {
     let Some(cuts) = cuts else { return Ok(None) };
-    let local = partition.batches.first().map_or(partition.log_end, IndexEntry::base_offset);
-    if part.offset >= local || part.offset >= partition.visible {
+    if part.offset >= partition.oldest_in_log() {
         return Ok(None);
     }
     match cuts.archive() {

@@ -31,9 +31,9 @@ pub(crate) fn delete(rig: &mut Rig, topic: &str, partition: i32, offset: i64) ->
     }
 }
 
-const EARLIEST: i64 = -2;
+pub(crate) const EARLIEST: i64 = -2;
 
-fn earliest(rig: &mut Rig) -> i64 {
+pub(crate) fn earliest(rig: &mut Rig) -> i64 {
     match rig.list_offset("t", 0, EARLIEST) {
         FoundOffset::At { offset, .. } => offset.0,
         other => panic!("{other:?}"),
