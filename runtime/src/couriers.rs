@@ -16,7 +16,10 @@ use evenkeel_core::{
     store::perform,
 };
 
-use crate::bug::AbortOnPanic;
+use crate::{
+    bug::AbortOnPanic,
+    object::cache::{AHEAD_AT_ONCE, Cache, Get},
+};
 
 /// Called once with the result, on whatever thread did the work.
 pub type Done = Box<dyn FnOnce(ObjectResult) + Send>;
@@ -53,7 +56,7 @@ fn way(request: &ObjectRequest) -> Way {
 /// Requests under way at once, each way.
 const AT_ONCE: usize = 3;
 
-/// A few threads each way. They end when this is dropped.
+/// A few threads each way, and a few that read ahead for consumers. They end when this is dropped.
 pub struct Threads {
     cuts: Sender<Job>,
     consumers: Sender<Job>,
@@ -61,42 +64,63 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Starts the threads.
+    /// Starts the threads. Of what is read for consumers `cache_bytes` are kept; none if that is 0.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(store: &Arc<dyn ObjectStore>) -> io::Result<Threads> {
+    pub fn start(store: &Arc<dyn ObjectStore>, cache_bytes: u64) -> io::Result<Threads> {
         let closed = Arc::new(AtomicBool::new(false));
-        Ok(Threads {
-            cuts: threads("cuts", store, &closed)?,
-            consumers: threads("consumers", store, &closed)?,
-            closed,
-        })
+        let direct = {
+            let store = Arc::clone(store);
+            move |request: &ObjectRequest| perform(&*store, request)
+        };
+        let cuts = jobs("cuts", &direct, &closed)?;
+        let consumers = if cache_bytes == 0 {
+            jobs("consumers", &direct, &closed)?
+        } else {
+            let cache = Cache::new(store, cache_bytes);
+            let ahead = threads("ahead", AHEAD_AT_ONCE, &closed, Get::carry_out)?;
+            jobs("consumers", &move |request: &ObjectRequest| cache.perform(request, &ahead), &closed)?
+        };
+        Ok(Threads { cuts, consumers, closed })
     }
 }
 
-fn threads(name: &str, store: &Arc<dyn ObjectStore>, closed: &Arc<AtomicBool>) -> io::Result<Sender<Job>> {
-    let (sender, receiver) = channel::<Job>();
+fn jobs(
+    name: &str,
+    carry_out: &(impl Fn(&ObjectRequest) -> ObjectResult + Clone + Send + 'static),
+    closed: &Arc<AtomicBool>,
+) -> io::Result<Sender<Job>> {
+    let carry_out = carry_out.clone();
+    threads(name, AT_ONCE, closed, move |(request, done): Job| done(carry_out(&request)))
+}
+
+fn threads<T: Send + 'static>(
+    name: &str,
+    count: usize,
+    closed: &Arc<AtomicBool>,
+    work: impl Fn(T) + Clone + Send + 'static,
+) -> io::Result<Sender<T>> {
+    let (sender, receiver) = channel();
     let receiver = Arc::new(Mutex::new(receiver));
-    for _ in 0..AT_ONCE {
-        let (receiver, store, closed) = (Arc::clone(&receiver), Arc::clone(store), Arc::clone(closed));
+    for _ in 0..count {
+        let (receiver, closed, work) = (Arc::clone(&receiver), Arc::clone(closed), work.clone());
         thread::Builder::new()
             .name(format!("store-{name}"))
-            .spawn(move || work(&receiver, &*store, &closed))?;
+            .spawn(move || work_off(&receiver, &closed, work))?;
     }
     Ok(sender)
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, store: &dyn ObjectStore, closed: &AtomicBool) {
+fn work_off<T>(work: &Mutex<Receiver<T>>, closed: &AtomicBool, carry_out: impl Fn(T)) {
     // The brain waits for every completion: without this thread it would wait for ever.
     let _abort = AbortOnPanic;
     loop {
-        let job = jobs.lock().expect("nobody panics while waiting for work").recv();
-        let Ok((request, done)) = job else { return };
-        if closed.load(Ordering::Acquire) {
-            continue;
+        let next = work.lock().expect("nobody panics while waiting for work").recv();
+        let Ok(next) = next else { return };
+        if !closed.load(Ordering::Acquire) {
+            carry_out(next);
         }
-        done(perform(store, &request));
     }
 }
 

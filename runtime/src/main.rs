@@ -206,8 +206,8 @@ fn couriers(settings: &Serve) -> Result<Option<Box<dyn Couriers>>, String> {
         // What can be done without it is the broker's to decide.
         Err(doubt @ Doubt::Failed(_)) => tracing::warn!("{doubt}"),
     }
-    let threads =
-        couriers::Threads::start(&store).map_err(|error| format!("cannot start threads: {error}"))?;
+    let threads = couriers::Threads::start(&store, settings.object_store_cache_bytes.as_u64())
+        .map_err(|error| format!("cannot start threads: {error}"))?;
     Ok(Some(Box::new(threads)))
 }
 

@@ -3,6 +3,7 @@
 //! Nothing is retried here, and every call ends within its deadline. A call that ran out of time, or whose connection broke,
 //! may have been carried out, or be carried out later: [`ObjectErrorKind::Unknown`].
 
+pub mod cache;
 mod exact;
 mod place;
 pub mod probe;

@@ -184,6 +184,10 @@ pub struct Serve {
     #[arg(long, env = "EVENKEEL_OBJECT_STORE_STOP_WAIT", default_value = "30s", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub object_store_stop_wait: Duration,
 
+    /// Memory for records out of the object store, for consumers from far behind: what they have read, and what is read ahead. 0B: none.
+    #[arg(long, env = "EVENKEEL_OBJECT_STORE_CACHE_BYTES", default_value = "64MiB", value_name = "SIZE")]
+    pub object_store_cache_bytes: ByteSize,
+
     /// Refuse writes while a change is older than this and not in the object store. Default: never; the log takes them.
     #[arg(long, env = "EVENKEEL_MAX_UNFLUSHED_AGE", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub max_unflushed_age: Option<Duration>,

@@ -63,7 +63,7 @@ fn create() -> ObjectRequest {
 #[test]
 fn a_creation_passes_any_number_of_reads_by_consumers() {
     let (store, has_begun, go) = slow();
-    let couriers = Threads::start(&store).expect("threads");
+    let couriers = Threads::start(&store, 0).expect("threads");
     let (done, ended) = channel();
     for _ in 0..2 * AT_ONCE {
         let done = done.clone();
@@ -85,7 +85,7 @@ fn a_creation_passes_any_number_of_reads_by_consumers() {
 #[test]
 fn what_has_not_begun_when_the_broker_halts_never_begins() {
     let (store, has_begun, go) = slow();
-    let couriers = Threads::start(&store).expect("threads");
+    let couriers = Threads::start(&store, 0).expect("threads");
     let (done, ended) = channel();
     for at in 0..AT_ONCE + 4 {
         let done = done.clone();
@@ -115,7 +115,7 @@ fn a_panic_on_a_courier_ends_the_process() {
 #[ignore = "helper process of the test above"]
 fn die() {
     let (store, _begun, _go) = slow();
-    let couriers = Threads::start(&store).expect("threads");
+    let couriers = Threads::start(&store, 0).expect("threads");
     let (done, ended) = channel();
     // Kept here too: a broker does not see its completion vanish either.
     let kept = done.clone();
