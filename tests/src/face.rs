@@ -11,7 +11,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex, MutexGuard},
     thread::{Builder, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// What happens to a request.
@@ -80,6 +80,7 @@ struct Shelf {
     faults: VecDeque<Fault>,
     weather: Weather,
     page: usize,
+    delay: Duration,
     requests: u64,
     counts: Counts,
     over: bool,
@@ -134,6 +135,7 @@ impl Face {
             faults: VecDeque::new(),
             weather: Weather::Fair,
             page: 10,
+            delay: Duration::ZERO,
             requests: 0,
             counts: Counts::default(),
             over: false,
@@ -179,6 +181,11 @@ impl Face {
     /// Most objects on a page of a listing.
     pub fn set_page(&self, objects: usize) {
         self.room.shelf().page = objects;
+    }
+
+    /// Each read takes so long before its answer begins.
+    pub fn set_delay(&self, delay: Duration) {
+        self.room.shelf().delay = delay;
     }
 
     /// Puts an object of three bytes there.
@@ -304,6 +311,11 @@ fn respond(
                 return Ok(true);
             }
         },
+    }
+    if request.method == "GET" {
+        let shelf = room.shelf();
+        let delay = shelf.delay;
+        drop(room.changed.wait_timeout_while(shelf, delay, |shelf| !shelf.over).expect("no panic"));
     }
     let answer = carry_out(&request, room)?;
     if silent {

@@ -61,7 +61,8 @@ fn fed_and_read_back(temporary: &Path) {
     const ROUNDS: usize = 5;
     const ROUND_BYTES: usize = 256 << 20;
     let store = Store::new();
-    let with = store.start(&temporary.join("with-store"), &["--s3-flush-interval", "1s"]);
+    let directory = temporary.join("with-store");
+    let mut with = store.start(&directory, &["--s3-flush-interval", "1s"]);
     let without = Broker::start(&temporary.join("without-store"), &[]);
     let batch = raw::batch(64, 1000);
     let each = ROUND_BYTES / CLIENTS as usize / batch.len();
@@ -97,13 +98,25 @@ fn fed_and_read_back(temporary: &Path) {
     );
 
     wait_for("the log to be trimmed", || with.last_line_with("are not needed any more and are removed"));
-    for fetch_bytes in [1 << 20, 8 << 20] {
-        read_back(&store, &with, (each * ROUNDS / 2) as i64 * 64, fetch_bytes);
+    let end = (each * ROUNDS / 2) as i64 * 64;
+    for cache in ["0B", "64MiB"] {
+        assert!(with.stop().success(), "{}", with.printed());
+        with = store.start(&directory, &["--s3-flush-interval", "1s", "--object-store-cache-bytes", cache]);
+        // On loopback, and with a store as far away as one mostly is.
+        for delay in [Duration::ZERO, Duration::from_millis(15)] {
+            store.face.set_delay(delay);
+            for fetch_bytes in [1 << 20, 8 << 20] {
+                let what =
+                    format!("a cache of {cache}, a store that takes {} ms to answer", delay.as_millis());
+                read_back(&store, &with, end, fetch_bytes, &what);
+            }
+        }
+        store.face.set_delay(Duration::ZERO);
     }
 }
 
 /// A consumer of what the log has no more, and as many bytes as it gets by plain requests in parts of the same size; by turns.
-fn read_back(store: &Store, broker: &Broker, end: i64, fetch_bytes: i32) {
+fn read_back(store: &Store, broker: &Broker, end: i64, fetch_bytes: i32, what: &str) {
     const ROUNDS: usize = 5;
     reset_peak(broker);
     let objects = store.made("data");
@@ -122,7 +135,7 @@ fn read_back(store: &Store, broker: &Broker, end: i64, fetch_bytes: i32) {
     }
     row(
         &format!(
-            "one consumer of stored records, fetches of {}, against as many bytes by GETs",
+            "one consumer of stored records, fetches of {}, {what}, against as many bytes by GETs",
             mib(fetch_bytes as u64)
         ),
         &format!("{:.0} MB/s", middle(speeds.iter().map(|[ours, _]| *ours).collect())),
