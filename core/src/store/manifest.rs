@@ -5,7 +5,7 @@
 //! | 0..8 | magic | `EKMANIF1` |
 //! | 8..12 | CRC-32C | of all bytes behind it |
 //! | 12..16 | format version | 1 |
-//! | .. | number | u64, as in its key |
+//! | .. | number | u64, as in its key; below 2^64 - 1, for the next has the next |
 //! | .. | cluster id, node id | text, i32 |
 //! | .. | epoch, lineage, writer | u32, u64, u64: who committed it |
 //! | .. | cut | u64: all that the log says below this LSN is in the store |
@@ -146,7 +146,8 @@ impl Manifest {
             1 => Some(StateRef { name: ObjectName::decode(&mut from)?, len: from.u64()?, crc: from.u32()? }),
             _ => return Err(NotAnObject::Damaged),
         };
-        if !(0..=RESERVED_OFFSETS_MAX).contains(&manifest.reserved_offsets) {
+        let has_next = manifest.number < u64::MAX;
+        if !has_next || !(0..=RESERVED_OFFSETS_MAX).contains(&manifest.reserved_offsets) {
             return Err(NotAnObject::Damaged);
         }
         for _ in 0..from.count(NAME_BYTES + 16)? {

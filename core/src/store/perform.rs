@@ -43,13 +43,15 @@ fn newest_manifest(store: &dyn ObjectStore) -> Result<Option<(u64, Bytes)>, Obje
         return Ok(None);
     };
     let mut newest = store.read(ObjectKey::Manifest(number), MANIFEST_BYTES_MAX)?;
-    loop {
-        match store.read(ObjectKey::Manifest(number + 1), MANIFEST_BYTES_MAX) {
-            Ok(bytes) => (number, newest) = (number + 1, bytes),
-            Err(error) if error.kind == ObjectErrorKind::NotFound => return Ok(Some((number, newest))),
+    // No broker commits the last number, but anyone can give a key that name.
+    while let Some(next) = number.checked_add(1) {
+        match store.read(ObjectKey::Manifest(next), MANIFEST_BYTES_MAX) {
+            Ok(bytes) => (number, newest) = (next, bytes),
+            Err(error) if error.kind == ObjectErrorKind::NotFound => break,
             Err(error) => return Err(error),
         }
     }
+    Ok(Some((number, newest)))
 }
 
 fn read_batches(store: &dyn ObjectStore, read: &ReadBatches) -> Result<Vec<Bytes>, ObjectError> {

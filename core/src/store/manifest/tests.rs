@@ -85,3 +85,10 @@ fn a_newer_format_is_told_from_damage() {
     seal(&mut bytes);
     assert_eq!(Manifest::decode(&bytes), Err(NotAnObject::Newer(2)));
 }
+
+#[test]
+fn a_manifest_that_can_have_no_next_is_none() {
+    let last = |number| Manifest { number, ..sample() };
+    assert_eq!(Manifest::decode(&last(u64::MAX - 1).encode()), Ok(last(u64::MAX - 1)));
+    assert_eq!(Manifest::decode(&last(u64::MAX).encode()), Err(NotAnObject::Damaged));
+}

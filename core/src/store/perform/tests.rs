@@ -175,6 +175,14 @@ fn the_newest_manifest_is_found_behind_a_listing_that_does_not_know_it_and_an_er
     assert_eq!(found(&Shelf::default()), Ok(ObjectReply::Manifest(None)));
 }
 
+#[test]
+fn a_manifest_of_the_last_number_is_read_but_has_no_next_to_ask_for() {
+    let (last, bytes) = (ObjectKey::Manifest(u64::MAX), Bytes::from_static(b"not ours"));
+    let objects = BTreeMap::from([(ObjectKey::Manifest(0), Bytes::new()), (last, bytes.clone())]);
+    let found = perform(&Shelf { objects, ..Shelf::default() }, &ObjectRequest::NewestManifest);
+    assert_eq!(found, Ok(ObjectReply::Manifest(Some((u64::MAX, bytes)))));
+}
+
 fn shelf_of(shelf: &Shelf) -> Shelf {
     Shelf { objects: shelf.objects.clone(), ..Shelf::default() }
 }
