@@ -15,6 +15,9 @@
 //! | partitions | u32 count x (partition u32, u32 count x batch) |
 //! | a batch | base offset i64, last offset delta u32, bytes u32, leader epoch u32, largest timestamp i64 |
 //!
+//! Each partition is there once, in the order of the ids, with a batch at least, and its batches are in order: a read looks for an
+//! offset by halving.
+//!
 //! What refers to the object knows the footer's length and checksum, so one read finds it. The footer says what the batches' own
 //! checksums do not cover: base offset and leader epoch.
 
@@ -28,6 +31,7 @@ use crate::{
     partition::index::IndexEntry,
     store::{NotAnObject, ObjectName, key::NAME_BYTES},
     units::{Epoch, Lsn, Offset, PartitionId, Timestamp},
+    wire::batch::HEADER_BYTES,
 };
 
 /// First bytes of a data object.
@@ -82,7 +86,7 @@ pub struct StoredPart {
 pub struct DataRef {
     /// The object.
     pub object: StoredObject,
-    /// What is in it, by partition.
+    /// What is in it, by partition, each once.
     pub parts: Vec<StoredPart>,
 }
 
@@ -131,7 +135,8 @@ impl DataRef {
                 bytes: from.u64()?,
                 newest: Timestamp(from.i64()?),
             };
-            if part.first.0 < 0 || part.end <= part.first {
+            let is_next = parts.last().is_none_or(|last: &StoredPart| last.partition < part.partition);
+            if !is_next || part.first.0 < 0 || part.end <= part.first {
                 return Err(Malformed);
             }
             parts.push(part);
@@ -183,7 +188,7 @@ pub struct FooterPart {
     pub partition: PartitionId,
     /// First byte of its first batch.
     pub at: u64,
-    /// Its batches, one behind the other.
+    /// Its batches, one behind the other, in the order of their offsets; at least one in a footer that was read.
     pub batches: Vec<FooterBatch>,
 }
 
@@ -276,6 +281,10 @@ impl Footer {
         let mut at = FRONT_BYTES;
         for _ in 0..from.count(8)? {
             let mut part = FooterPart { partition: PartitionId(from.u32()?), at, batches: Vec::new() };
+            if footer.parts.last().is_some_and(|last| last.partition >= part.partition) {
+                return Err(NotAnObject::Damaged);
+            }
+            let mut next = Offset(0);
             for _ in 0..from.count(BATCH_BYTES)? {
                 let batch = FooterBatch {
                     base_offset: Offset(from.i64()?),
@@ -284,14 +293,19 @@ impl Footer {
                     leader_epoch: from.u32()?.cast_signed(),
                     newest: Timestamp(from.i64()?),
                 };
-                if batch.base_offset < Offset(0)
+                if batch.base_offset < next
                     || batch.base_offset.0 > OFFSET_MAX
                     || i32::try_from(batch.last_offset_delta).is_err()
+                    || (batch.len as usize) < HEADER_BYTES
                 {
                     return Err(NotAnObject::Damaged);
                 }
+                next = batch.last_offset().plus(1);
                 at += u64::from(batch.len);
                 part.batches.push(batch);
+            }
+            if part.batches.is_empty() {
+                return Err(NotAnObject::Damaged);
             }
             footer.parts.push(part);
         }

@@ -75,8 +75,12 @@ fn read_batches(store: &dyn ObjectStore, read: &ReadBatches) -> Result<Vec<Bytes
     let mut batches = Vec::with_capacity(upto - first);
     for told in &part.batches[first..upto] {
         let one = bytes.split_to(told.len as usize);
-        batch::verify_stored(&one, told.base_offset, told.leader_epoch)
+        let header = batch::verify_stored(&one, told.base_offset, told.leader_epoch)
             .map_err(|why| damaged(key, format!("batch at offset {}: {why}", told.base_offset)))?;
+        if header.last_offset() != told.last_offset() {
+            let (at, last) = (told.base_offset, header.last_offset());
+            return Err(damaged(key, format!("batch at offset {at}: it ends with offset {last}")));
+        }
         batches.push(one);
     }
     Ok(batches)

@@ -15,8 +15,8 @@ fn sample() -> (Footer, ObjectName) {
         epoch: Epoch(4),
         cut: Lsn(99),
         parts: vec![
-            FooterPart { partition: PartitionId(1), at: 8, batches: vec![batch(0, 100), batch(10, 50)] },
-            FooterPart { partition: PartitionId(7), at: 158, batches: vec![batch(500, 30)] },
+            FooterPart { partition: PartitionId(1), at: 8, batches: vec![batch(0, 100), batch(10, 70)] },
+            FooterPart { partition: PartitionId(7), at: 178, batches: vec![batch(500, 70)] },
         ],
     };
     (footer, ObjectName { epoch: Epoch(4), number: 2, writer: 0xff })
@@ -28,8 +28,8 @@ fn the_footer_has_the_bytes_it_always_had_and_is_found_where_the_reference_says(
     let (front, end, reference) = footer.encode(name);
     assert_eq!(&front[..], b"EKDATA01");
     let object = reference.object;
-    assert_eq!(object.len, 8 + 180 + end.len() as u64);
-    assert_eq!(object.footer_at(), 188);
+    assert_eq!(object.len, 8 + 240 + end.len() as u64);
+    assert_eq!(object.footer_at(), 248);
     let bytes = &end[..object.footer_len as usize];
     assert_eq!(crc32c::crc32c(bytes), object.footer_crc);
     assert_eq!(Footer::trailer(&end[bytes.len()..]), Ok((object.footer_len, object.footer_crc)));
@@ -47,14 +47,14 @@ fn the_footer_has_the_bytes_it_always_had_and_is_found_where_the_reference_says(
                 partition: PartitionId(1),
                 first: Offset(0),
                 end: Offset(20),
-                bytes: 150,
+                bytes: 170,
                 newest: Timestamp(1000)
             },
             StoredPart {
                 partition: PartitionId(7),
                 first: Offset(500),
                 end: Offset(510),
-                bytes: 30,
+                bytes: 70,
                 newest: Timestamp(500)
             },
         ]
@@ -76,6 +76,28 @@ fn a_cut_or_newer_footer_and_a_foreign_trailer_are_no_footer() {
 }
 
 #[test]
+fn a_footer_whose_batches_are_out_of_order_or_no_batches_is_none() {
+    type Change = fn(&mut Footer);
+    let wrong: [(&str, Change); 8] = [
+        ("partitions exchanged", |footer| footer.parts.swap(0, 1)),
+        ("a partition there twice", |footer| footer.parts[1].partition = PartitionId(1)),
+        ("exchanged", |footer| footer.parts[0].batches.swap(0, 1)),
+        ("one there twice", |footer| footer.parts[0].batches[1] = footer.parts[0].batches[0]),
+        ("one that reaches into the next", |footer| footer.parts[0].batches[0].last_offset_delta = 10),
+        ("a partition of which nothing is there", |footer| footer.parts[1].batches.clear()),
+        ("one shorter than a header", |footer| footer.parts[1].batches[0].len = 60),
+        ("one without bytes", |footer| footer.parts[1].batches[0].len = 0),
+    ];
+    for (what, change) in wrong {
+        let (mut footer, name) = sample();
+        change(&mut footer);
+        let (_, end, reference) = footer.encode(name);
+        let bytes = &end[..reference.object.footer_len as usize];
+        assert_eq!(Footer::decode(bytes), Err(NotAnObject::Damaged), "{what}");
+    }
+}
+
+#[test]
 fn a_reference_survives_its_encoding_and_one_that_cannot_be_is_refused() {
     let (footer, name) = sample();
     let (_, _, reference) = footer.encode(name);
@@ -85,9 +107,11 @@ fn a_reference_survives_its_encoding_and_one_that_cannot_be_is_refused() {
     assert_eq!(DataRef::decode(&mut Reader::new(&bytes)), Ok(reference.clone()));
     let mut short = reference.clone();
     short.object.len = 20;
-    let mut backwards = reference;
+    let mut backwards = reference.clone();
     backwards.parts[0].end = Offset(0);
-    for wrong in [short, backwards] {
+    let mut twice = reference;
+    twice.parts[1].partition = PartitionId(1);
+    for wrong in [short, backwards, twice] {
         let mut bytes = Vec::new();
         wrong.encode(&mut bytes);
         assert_eq!(DataRef::decode(&mut Reader::new(&bytes)), Err(Malformed));

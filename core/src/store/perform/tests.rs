@@ -76,6 +76,11 @@ const NAME: ObjectName = ObjectName { epoch: Epoch(3), number: 1, writer: 1 };
 
 /// Two partitions of three batches with 10 records each; the second one begins at offset 1000.
 fn shelf() -> (Shelf, DataRef, Vec<Bytes>) {
+    shelf_that_says(|_| {})
+}
+
+/// The same with a footer that something is changed in.
+fn shelf_that_says(change: impl FnOnce(&mut Footer)) -> (Shelf, DataRef, Vec<Bytes>) {
     let batches: Vec<Bytes> =
         [0, 10, 20, 1000, 1010, 1020].iter().map(|base| stored(*base, &[7; 40][..])).collect();
     let told = |batch: &Bytes| FooterBatch {
@@ -90,12 +95,13 @@ fn shelf() -> (Shelf, DataRef, Vec<Bytes>) {
         at: 0,
         batches: range.iter().map(told).collect(),
     };
-    let footer = Footer {
+    let mut footer = Footer {
         cluster_id: "abc".to_string(),
         epoch: Epoch(3),
         cut: Lsn(9),
         parts: vec![part(1, &batches[..3]), part(2, &batches[3..])],
     };
+    change(&mut footer);
     let (front, end, reference) = footer.encode(NAME);
     let mut bytes = front.to_vec();
     batches.iter().for_each(|batch| bytes.extend_from_slice(batch));
@@ -153,6 +159,17 @@ fn no_damaged_byte_of_an_object_is_served() {
         let shelf = Shelf { objects, ..Shelf::default() };
         let kind = perform(&shelf, &read(&reference, 1, 0, 1000)).map_err(|error| error.kind);
         assert_eq!(kind, Err(ObjectErrorKind::Damaged), "cut at {upto}");
+    }
+}
+
+#[test]
+fn a_batch_with_other_offsets_than_its_footer_says_is_not_served() {
+    // An offset is looked for in the footer: by this one, offset 9 would be passed over and the batch behind it served.
+    for delta in [8, 5] {
+        let (shelf, reference, _) =
+            shelf_that_says(|footer| footer.parts[0].batches[0].last_offset_delta = delta);
+        let kind = perform(&shelf, &read(&reference, 1, 0, 1000)).map_err(|error| error.kind);
+        assert_eq!(kind, Err(ObjectErrorKind::Damaged), "{delta}");
     }
 }
 
