@@ -14,7 +14,7 @@ pub use data::{DataRef, StoredObject, StoredPart};
 pub use key::{ObjectKey, ObjectName};
 pub use manifest::{Index, IndexRef, Manifest, StateRef};
 pub use perform::perform;
-pub use read::{read_footer, read_index, read_manifest, read_state};
+pub use read::{check_order, read_footer, read_index, read_manifest, read_state};
 
 use crate::codec::Malformed;
 

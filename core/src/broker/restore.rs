@@ -16,7 +16,7 @@ use crate::{
     planted::{Planted, planted},
     port::{Notice, ObjectError, ObjectReply, ObjectRequest, ObjectResult},
     state::State,
-    store::{Index, Manifest, ObjectKey, read_index, read_manifest, read_state},
+    store::{Index, Manifest, ObjectKey, check_order, read_index, read_manifest, read_state},
     turn::{Purpose, RestoreOp, Timer, Turn},
     units::Instant,
 };
@@ -141,6 +141,9 @@ impl Restore {
             return None;
         }
         let Found { manifest, state, indexes } = self.found.take()?;
+        if let Err(error) = check_order(&manifest, &indexes) {
+            return self.failed(&error, turn);
+        }
         Some(Ended::Found(Box::new(Restoration {
             state: state.unwrap_or_default(),
             from: Restored { manifest, indexes },

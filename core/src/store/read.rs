@@ -1,6 +1,6 @@
 //! What was read from the store, held against what refers to it: the one place that says whether an object is the right one.
 
-use alloc::{format, string::String};
+use alloc::{collections::BTreeMap, format, string::String};
 
 use bytes::Bytes;
 
@@ -63,6 +63,26 @@ pub fn read_state(told: &StateRef, cut: Lsn, bytes: &Bytes) -> Result<State, Obj
             Err(damaged(format!("it was written by a newer version of evenkeel (format {version})")))
         }
     }
+}
+
+/// Confirms that what a manifest and all of its indexes list fits together: the offsets of each partition come in order, none twice.
+///
+/// # Errors
+/// They do not.
+pub fn check_order(manifest: &Manifest, indexes: &[Index]) -> Result<(), ObjectError> {
+    let mut ends = BTreeMap::new();
+    let objects = indexes.iter().flat_map(|index| &index.objects).chain(&manifest.tail);
+    for part in objects.flat_map(|data| &data.parts) {
+        if let Some(end) = ends.insert(part.partition, part.end)
+            && part.first < end
+        {
+            let (first, partition) = (part.first, part.partition);
+            let detail =
+                format!("offset {first} of partition {partition} comes behind {end} in what it lists");
+            return Err(damaged(ObjectKey::Manifest(manifest.number), detail));
+        }
+    }
+    Ok(())
 }
 
 /// Reads the footer of a data object: one read, at the place that whoever refers to the object knows.

@@ -130,6 +130,28 @@ fn an_index_that_cannot_be_read_stays_until_it_can() {
     assert_eq!(rig.read_all("kept", 0).len(), 1);
 }
 
+/// It would be served once by one object and once by another.
+#[test]
+fn a_manifest_that_lists_offsets_twice_is_no_start_and_is_not_taken_up() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[]);
+    fill(&mut rig, 2);
+    rig.pass(INTERVAL * 2);
+    let mut twice = newest(&rig);
+    twice.tail.push(twice.tail[0].clone());
+    let key = ObjectKey::Manifest(twice.number);
+    rig.store.with(|objects| objects.insert(key, twice.encode().into()));
+    let mut rig = rig.crash();
+    rig.pass(INTERVAL * 2);
+    assert!(rig.serving && rig.fault.is_none(), "{:?}", rig.fault);
+    assert_eq!(newest(&rig), twice, "nothing goes on from there");
+
+    let mut rig = lose_disk(rig);
+    rig.pass(Duration::from_secs(35));
+    assert!(matches!(rig.fault, Some(Fault::Refused(Refusal::Store(_)))), "{:?}", rig.fault);
+    assert!(rig.disk.names().is_empty(), "nothing was begun");
+}
+
 #[test]
 fn a_cut_of_a_thousand_small_partitions_is_a_handful_of_requests() {
     let mut rig = Rig::new(stored());

@@ -22,7 +22,7 @@ use crate::{
     planted::{Planted, planted},
     port::{Fault, Notice, ObjectError, ObjectErrorKind, ObjectReply, ObjectRequest, ObjectResult},
     state::State,
-    store::{Index, Manifest, ObjectKey, read_index, read_manifest},
+    store::{Index, Manifest, ObjectKey, check_order, read_index, read_manifest},
     turn::{CutOp, Purpose, Turn},
     units::{Instant, Lsn},
 };
@@ -225,6 +225,7 @@ impl Cuts {
                 self.contact = Contact::Loading { manifest, indexes: Vec::new(), attempts };
             }
             None => {
+                check_order(&manifest, &[]).map_err(Trouble::Later)?;
                 self.load(&manifest, &[], view.state);
                 self.contact = Contact::Ready { manifest, restored };
             }
@@ -242,6 +243,7 @@ impl Cuts {
             return Ok(());
         }
         let (manifest, indexes) = (manifest.clone(), core::mem::take(indexes));
+        check_order(&manifest, &indexes).map_err(Trouble::Later)?;
         let restored = check(&manifest, view)?;
         self.load(&manifest, &indexes, view.state);
         self.contact = Contact::Ready { manifest, restored };
