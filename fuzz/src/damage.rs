@@ -2,6 +2,8 @@
 //!
 //! Bytes that replace others are mixed, not chosen: checksums are assumed to detect damage, so none may be forged.
 
+use std::{collections::BTreeMap, fmt::Display};
+
 use evenkeel_core::{
     limits::BLOCK_BYTES,
     log::{group::GROUP_MAGIC, segment::SEGMENT_MAGIC},
@@ -93,7 +95,13 @@ fn offset(choices: &mut Choices<'_>) -> usize {
 }
 
 /// Changes the part of the file that lies within these bytes.
-fn change(image: &mut Image, file: FileName, at: usize, len: usize, how: impl FnOnce(&mut [u8])) -> String {
+pub(crate) fn change<Name: Copy + Ord + Display>(
+    image: &mut BTreeMap<Name, Vec<u8>>,
+    file: Name,
+    at: usize,
+    len: usize,
+    how: impl FnOnce(&mut [u8]),
+) -> String {
     let bytes = image.entry(file).or_default();
     let (from, upto) = (at.min(bytes.len()), at.saturating_add(len).min(bytes.len()));
     if from == upto {
@@ -114,11 +122,21 @@ fn flip_each(image: &mut Image, places: &[Place], first: Place, offset: usize, a
     done.join(", ")
 }
 
-fn fill(image: &mut Image, file: FileName, at: usize, len: usize) -> String {
+pub(crate) fn fill<Name: Copy + Ord + Display>(
+    image: &mut BTreeMap<Name, Vec<u8>>,
+    file: Name,
+    at: usize,
+    len: usize,
+) -> String {
     change(image, file, at, len, |bytes| bytes.fill(0))
 }
 
-fn scramble(image: &mut Image, file: FileName, at: usize, len: usize) -> String {
+pub(crate) fn scramble<Name: Copy + Ord + Display>(
+    image: &mut BTreeMap<Name, Vec<u8>>,
+    file: Name,
+    at: usize,
+    len: usize,
+) -> String {
     change(image, file, at, len, |bytes| {
         for (at, byte) in bytes.iter_mut().enumerate() {
             *byte ^= mixed(&[at as u64, len as u64]).to_le_bytes()[0];
@@ -126,7 +144,11 @@ fn scramble(image: &mut Image, file: FileName, at: usize, len: usize) -> String 
     })
 }
 
-fn cut(image: &mut Image, file: FileName, at: usize) -> String {
+pub(crate) fn cut<Name: Copy + Ord + Display>(
+    image: &mut BTreeMap<Name, Vec<u8>>,
+    file: Name,
+    at: usize,
+) -> String {
     if let Some(bytes) = image.get_mut(&file) {
         bytes.truncate(at);
     }
@@ -209,7 +231,11 @@ fn duplicate(image: &mut Image, from: FileName, to: FileName, amount: usize) -> 
     format!("copied {from} over {to}")
 }
 
-fn swap_files(image: &mut Image, one: FileName, other: FileName) -> String {
+pub(crate) fn swap_files<Name: Copy + Ord + Display>(
+    image: &mut BTreeMap<Name, Vec<u8>>,
+    one: Name,
+    other: Name,
+) -> String {
     if let (Some(first), Some(second)) = (image.remove(&one), image.remove(&other)) {
         image.insert(one, second);
         image.insert(other, first);
