@@ -19,7 +19,7 @@ use crate::{
     memory::peak_of,
     shelf::{Objects, Shelf},
     stored::{
-        self, Stored, WrittenObject, WrittenPart,
+        Stored, WrittenObject, WrittenPart,
         asked::{batches, is_about_damage, known, some_of, wanted},
         hurt::{self, hurt},
     },
@@ -28,9 +28,11 @@ use crate::{
 /// What a request may hold at one time for each byte of the object, and besides.
 const PEAK_PER_BYTE: usize = 16;
 const PEAK_BESIDES: usize = 4 << 10;
-/// Bytes of choice for a listing, and for a request.
+/// Bytes of choice for a listing, for the damage, for a request, and for all requests.
 const LISTING_BYTES: usize = 10;
+const DAMAGE_BYTES: usize = 1 + 4 * hurt::CHOICE_BYTES;
 const REQUEST_BYTES: usize = 4;
+const REQUESTS_BYTES: usize = 8 * REQUEST_BYTES;
 
 /// Makes a store and reads it.
 ///
@@ -38,15 +40,17 @@ const REQUEST_BYTES: usize = 4;
 /// A finding.
 pub fn data_object(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
-    let is_forged = choices.below(4) == 3;
-    let stored = Stored::plan(&mut choices.part(stored::CHOICE_BYTES));
-    if is_forged {
-        return forged::forged(&stored, choices);
+    if choices.below(4) == 3 {
+        return forged::forged(choices);
     }
+    // What is done with it comes first: so a short input does something too, with the first of stores.
+    let (mut listing, mut damage) = (choices.part(LISTING_BYTES), choices.part(DAMAGE_BYTES));
+    let mut requests = choices.part(REQUESTS_BYTES);
+    let stored = Stored::plan(&mut choices);
     assert_eq!(known(&stored.shelf), Ok(Some(stored.known.clone())), "a start finds what was written");
     stored.data.iter().for_each(|object| reads_whole(&stored.shelf, object));
-    lies(&stored, &mut choices.part(LISTING_BYTES));
-    damages(&stored, &mut choices);
+    lies(&stored, &mut listing);
+    damages(&stored, &mut damage, &mut requests);
 }
 
 /// An object that nothing happened to has the form and the batches that it was written with.
@@ -117,7 +121,7 @@ fn foreign(sound: &Objects, newest: u64) {
 }
 
 /// What is read of a damaged store is what was written, or an error that names what is damaged.
-fn damages(stored: &Stored, choices: &mut Choices<'_>) {
+fn damages(stored: &Stored, choices: &mut Choices<'_>, requests: &mut Choices<'_>) {
     let sound = stored.shelf.image();
     let mut objects = sound.clone();
     let count = choices.below(5);
@@ -133,8 +137,7 @@ fn damages(stored: &Stored, choices: &mut Choices<'_>) {
     }
     for written in &stored.data {
         for part in &written.parts {
-            let mut choices = choices.part(REQUEST_BYTES);
-            let read = some_of(written.reference.object, part.partition, &part.told, &mut choices);
+            let read = some_of(written.reference.object, part.partition, &part.told, requests);
             answers(&shelf, (&sound, &objects), part, &read, &done);
         }
     }

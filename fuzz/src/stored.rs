@@ -28,8 +28,6 @@ use crate::{
     shelf::Shelf,
 };
 
-/// Bytes of choice that a plan takes.
-pub const CHOICE_BYTES: usize = 192;
 /// The cluster that it belongs to.
 pub const CLUSTER: &str = "fuzz";
 /// Offsets between the first ones of two partitions: more than a plan gives out.
@@ -88,7 +86,7 @@ fn create(shelf: &Shelf, key: ObjectKey, data: Vec<Bytes>) {
 }
 
 impl Stored {
-    /// The choices as a store.
+    /// The choices as a store. The first ones have something of everything.
     ///
     /// # Panics
     /// A finding: the store did not take an object.
@@ -97,13 +95,13 @@ impl Stored {
         let shelf = Shelf::default();
         let mut writer = Writer::new();
         let oldest = choices.of(&[1, 2, 40, u64::MAX - 4]);
-        let number = oldest + choices.below(4) as u64;
+        let number = oldest + choices.of(&[1, 0, 2, 3]);
         let epoch = Epoch(1 + u32::from(choices.byte() % 4));
         let cut = Lsn(u64::from(choices.u16()));
-        let with_state = choices.below(4) > 0;
-        let indexed = choices.below(3);
+        let with_state = choices.below(4) < 3;
+        let indexed = choices.of(&[2, 0, 1]);
         let data: Vec<WrittenObject> =
-            (0..1 + choices.below(5)).map(|_| writer.object(&shelf, (epoch, cut), choices)).collect();
+            (0..choices.of(&[4, 1, 2, 3, 5])).map(|_| writer.object(&shelf, (epoch, cut), choices)).collect();
         let mut references = data.iter().map(|object| object.reference.clone());
         let (mut indexes, mut told) = (Vec::new(), Vec::new());
         for _ in 0..indexed.min(data.len()) {
@@ -132,8 +130,11 @@ impl Stored {
             indexes: told,
             tail: references.collect(),
         };
+        // A state of before, perhaps of the same cut: a start commits again what it found.
+        let before = Lsn(cut.0 - u64::from(choices.byte() % 2).min(cut.0));
+        let older_state = (number > oldest).then(|| writer.state(&shelf, Epoch(epoch.0 - 1), before).1);
         for older in oldest..number {
-            let manifest = Manifest { number: older, state: None, ..manifest.clone() };
+            let manifest = Manifest { number: older, cut: before, state: older_state, ..manifest.clone() };
             create(&shelf, ObjectKey::Manifest(older), vec![Bytes::from(manifest.encode())]);
         }
         create(&shelf, ObjectKey::Manifest(number), vec![Bytes::from(manifest.encode())]);
@@ -172,8 +173,8 @@ impl Writer {
         let first = u32::from(choices.byte() % 4);
         let mut at = usize::try_from(FRONT_BYTES).expect("8");
         let mut parts = Vec::new();
-        for partition in first..(first + 1 + u32::from(choices.byte() % 3)).min(4) {
-            let batches = (0..1 + choices.below(4)).map(|_| self.batch(partition, of.0, choices));
+        for partition in first..(first + choices.of(&[2, 1, 3])).min(4) {
+            let batches = (0..choices.of(&[3, 1, 2, 4])).map(|_| self.batch(partition, of.0, choices));
             let (told, batches): (Vec<FooterBatch>, Vec<Bytes>) = batches.unzip();
             let len: usize = batches.iter().map(Bytes::len).sum();
             parts.push(WrittenPart { partition: PartitionId(partition), at, told, batches });

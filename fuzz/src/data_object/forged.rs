@@ -23,16 +23,21 @@ use crate::{
     },
 };
 
+/// Bytes of choice for what is changed.
+const ALTERATION_BYTES: usize = 1 + 3 * 9;
 /// Requests for each part.
 const REQUESTS: usize = 3;
 /// Parts that are asked for.
 const PARTS: usize = 4;
 
 /// Puts a footer behind the batches of the first object, and reads it.
-pub(super) fn forged(stored: &Stored, mut choices: Choices<'_>) {
-    let written = &stored.data[0];
+pub(super) fn forged(mut choices: Choices<'_>) {
     let mut requests = choices.part(REQUEST_BYTES * REQUESTS);
-    let (bytes, is_altered) = match choices.below(4) {
+    let (way, mut alterations) = (choices.below(4), choices.part(ALTERATION_BYTES));
+    // Any bytes stand behind the batches of the first of stores.
+    let stored = if way < 2 { Stored::plan(&mut Choices::new(&[])) } else { Stored::plan(&mut choices) };
+    let written = &stored.data[0];
+    let (bytes, is_altered) = match way {
         0 => (choices.rest().to_vec(), false),
         1 => {
             let mut bytes = Vec::new();
@@ -49,12 +54,12 @@ pub(super) fn forged(stored: &Stored, mut choices: Choices<'_>) {
                 cut: stored.known.manifest.cut,
                 parts,
             };
-            alter(&mut footer, &mut choices);
+            alter(&mut footer, &mut alterations);
             let (_, end, _) = footer.encode(written.reference.object.name);
             (end[..end.len() - TRAILER_BYTES as usize].to_vec(), true)
         }
     };
-    let (object, shelf) = sealed(stored, &bytes);
+    let (object, shelf) = sealed(&stored, &bytes);
     let (footer, peak) = peak_of(|| Footer::decode(&bytes));
     assert!(peak <= PEAK_BESIDES + PEAK_PER_BYTE * bytes.len(), "{peak} bytes for {}", bytes.len());
     assert!(!is_altered || !matches!(footer, Err(NotAnObject::Newer(_))), "the version was not altered");

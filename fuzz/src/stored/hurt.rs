@@ -2,6 +2,8 @@
 //!
 //! Bytes that replace others are mixed, or were written elsewhere: checksums are assumed to detect damage, so none may be forged.
 
+use std::mem::discriminant;
+
 use evenkeel_core::store::ObjectKey;
 
 use crate::{
@@ -17,7 +19,11 @@ pub const CHOICE_BYTES: usize = 8;
 pub fn hurt(objects: &mut Objects, choices: &mut Choices<'_>) -> String {
     let keys: Vec<ObjectKey> = objects.keys().copied().collect();
     let kind = choices.below(12);
-    let (key, other) = (keys[choices.below(keys.len())], keys[choices.below(keys.len())]);
+    let key = keys[choices.below(keys.len())];
+    // What is in the place of another is most like it, and hardest to tell from it, if it is of its kind.
+    let alike = keys.iter().filter(|other| discriminant(*other) == discriminant(&key)).count();
+    let first = keys.iter().position(|other| discriminant(other) == discriminant(&key)).unwrap_or(0);
+    let other = keys[first + choices.below(alike)];
     let bytes = objects[&key].clone();
     let (at, behind) = (place(&bytes, choices), place(&bytes, choices));
     let amount = usize::from(choices.byte());

@@ -7,7 +7,7 @@ use crate::choices::generated;
 fn plans_differ_in_what_a_store_can_have() {
     let mut seen = [0; 5];
     for seed in 0..200 {
-        let stored = Stored::plan(&mut Choices::new(&generated(seed, CHOICE_BYTES as u64)));
+        let stored = Stored::plan(&mut Choices::new(&generated(seed, 200)));
         let Known { manifest, state, indexes } = &stored.known;
         let parts = stored.data.iter().flat_map(|object| &object.parts);
         for (count, is_there) in seen.iter_mut().zip([

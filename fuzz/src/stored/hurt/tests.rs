@@ -1,14 +1,11 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{
-    choices::generated,
-    stored::{self, Stored},
-};
+use crate::{choices::generated, stored::Stored};
 
 #[test]
 fn each_kind_of_damage_comes_and_no_manifest_goes() {
-    let sound = Stored::plan(&mut Choices::new(&generated(3, stored::CHOICE_BYTES as u64))).shelf.image();
+    let sound = Stored::plan(&mut Choices::new(&generated(3, 200))).shelf.image();
     let is_manifest = |key: &&ObjectKey| matches!(key, ObjectKey::Manifest(_));
     let (mut kinds, mut unchanged) = (BTreeSet::new(), 0);
     for seed in 0..2000 {
