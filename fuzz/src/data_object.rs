@@ -106,8 +106,30 @@ fn lies(stored: &Stored, choices: &mut Choices<'_>) {
         Ok(ObjectReply::Manifest(Some((newest, Bytes::from(stored.known.manifest.encode())))))
     };
     assert_eq!(found, expected, "manifests {oldest} to {newest}, listed up to {last}, silent {silent:?}");
+    short(&stored.data[0], shelf);
     if choices.byte() & 1 == 1 {
         foreign(&stored.shelf.image(), newest);
+    }
+}
+
+/// An answer that ends early is no answer.
+fn short(written: &WrittenObject, mut shelf: Shelf) {
+    let (object, part) = (written.reference.object, &written.parts[0]);
+    let read = ReadBatches {
+        object,
+        partition: part.partition,
+        from: Offset(0),
+        newest_min: None,
+        bytes_max: u64::MAX,
+    };
+    for at in [part.at as u64, object.footer_at()] {
+        shelf.short_at = Some(at);
+        let kind = batches(&shelf, &read).map_err(|error| error.kind);
+        assert_eq!(
+            kind,
+            Err(ObjectErrorKind::Damaged),
+            "a byte is missing at the end of what is read from {at}"
+        );
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Shelf {
     pub listed: Option<Vec<ObjectKey>>,
     /// There is no answer for this one.
     pub silent: Option<ObjectKey>,
+    /// A read of a part that begins here gives a byte less than there is.
+    pub short_at: Option<u64>,
     /// The most bytes that a read of a part asked for: what a real store would make room for.
     asked: Mutex<u64>,
 }
@@ -72,7 +74,8 @@ impl ObjectStore for Shelf {
         *asked = len.max(*asked);
         let bytes = self.read(key, u64::MAX)?;
         let within = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(bytes.len());
-        Ok(bytes.slice(within(from)..within(from.saturating_add(len))))
+        let upto = within(from.saturating_add(len)).saturating_sub(usize::from(self.short_at == Some(from)));
+        Ok(bytes.slice(within(from)..upto.max(within(from))))
     }
 
     fn read(&self, key: ObjectKey, bytes_max: u64) -> Result<Bytes, ObjectError> {
@@ -132,6 +135,9 @@ mod tests {
         assert_eq!(kind(2, 3), Err(ObjectErrorKind::Unknown));
         assert_eq!(kind(9, 3), Err(ObjectErrorKind::NotFound));
         assert_eq!(shelf.read_at(key(3), 1, u64::MAX), Ok(Bytes::from_static(b"bc")), "fewer where it ends");
+        shelf.short_at = Some(1);
+        assert_eq!(shelf.read_at(key(3), 1, 2), Ok(Bytes::from_static(b"b")));
+        assert_eq!(shelf.read_at(key(3), 0, 2), Ok(Bytes::from_static(b"ab")));
         assert_eq!((shelf.take_most_asked(), shelf.take_most_asked()), (u64::MAX, 0));
     }
 }

@@ -9,6 +9,7 @@ use evenkeel_core::{
         data::{FORMAT_VERSION, Footer, FooterBatch, FooterPart, TRAILER_BYTES},
     },
     units::{Offset, PartitionId, Timestamp},
+    wire::batch::HEADER_BYTES,
 };
 
 use super::{PEAK_BESIDES, PEAK_PER_BYTE, REQUEST_BYTES};
@@ -107,6 +108,7 @@ fn in_order(part: &FooterPart) {
     for batch in &part.batches {
         assert!(batch.base_offset >= next, "batches out of order: {:?}", part.batches);
         assert!(batch.base_offset.0 <= OFFSET_MAX && batch.last_offset() >= batch.base_offset);
+        assert!(batch.len as usize >= HEADER_BYTES, "a batch of {} bytes", batch.len);
         next = batch.last_offset().plus(1);
     }
 }
@@ -130,6 +132,7 @@ fn answers(shelf: &Shelf, footer: Option<&Footer>, read: &ReadBatches) {
         let batches = split(batch).expect("a batch that is not whole is given out");
         let [(header, _)] = batches[..] else { panic!("{} batches in the place of one", batches.len()) };
         assert_eq!(header.base_offset, told.base_offset);
+        assert_eq!(header.last_offset(), told.last_offset(), "offsets are looked for in the footer");
         let last = header.base_offset.0 + i64::from(header.last_offset_delta);
         assert!(next.is_some() || last >= read.from.0, "batch at {:?} for {read:?}", header.base_offset);
         assert!(next.is_none_or(|next| header.base_offset.0 >= next), "offsets go back, or are there twice");
