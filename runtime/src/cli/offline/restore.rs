@@ -11,7 +11,7 @@ use evenkeel_core::{
     partition::Partition,
     port::{ObjectError, ObjectErrorKind, ObjectKind, ObjectReply, ObjectRequest, ObjectStore},
     state::State,
-    store::{self, DataRef, ObjectKey, read_index, read_manifest, read_state},
+    store::{self, DataRef, ObjectKey, check_order, read_index, read_manifest, read_state},
     units::PartitionId,
 };
 
@@ -109,6 +109,7 @@ fn needed(store: &Stored) -> Result<Option<Restoration>, ObjectError> {
     for told in &manifest.indexes {
         indexes.push(read_index(told, &store.read(ObjectKey::Index(told.name), INDEX_BYTES_MAX)?)?);
     }
+    check_order(&manifest, &indexes)?;
     Ok(Some(Restoration { state, from: Restored { manifest, indexes } }))
 }
 
