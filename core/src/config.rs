@@ -10,6 +10,8 @@ use crate::{limits, units::Lsn};
 pub struct StoreConfig {
     /// A change is in the store after this time, if the store keeps up.
     pub flush_interval: Duration,
+    /// Time between the beginnings of two cuts, at least.
+    pub cut_pause: Duration,
     /// How long a start waits for the store. Then it serves what the directory holds, or is refused if that is nothing.
     pub start_wait: Duration,
     /// How long a stop waits for the store.
@@ -24,6 +26,11 @@ pub struct StoreConfig {
     pub garbage_delay: Duration,
     /// So many manifests are kept, at least 1.
     pub manifests_kept: u64,
+    /// So many small data objects, one behind the other, become one; 0: they stay as they are. Otherwise 4 to
+    /// [`MERGED_OBJECTS_MAX`](limits::MERGED_OBJECTS_MAX).
+    pub merged_objects: u32,
+    /// They become objects of at most so many bytes.
+    pub merged_bytes: u64,
     /// Writes are refused while a change is older than this and not in the store; `None`: never.
     pub unflushed_age_max: Option<Duration>,
 }
@@ -32,12 +39,15 @@ impl Default for StoreConfig {
     fn default() -> StoreConfig {
         StoreConfig {
             flush_interval: Duration::from_secs(60),
+            cut_pause: limits::CUT_PAUSE,
             start_wait: Duration::from_secs(10),
             stop_wait: Duration::from_secs(30),
             object_bytes: limits::DATA_OBJECT_BYTES,
             manifest_tail_bytes: limits::MANIFEST_TAIL_BYTES,
             garbage_delay: limits::GARBAGE_DELAY,
             manifests_kept: limits::MANIFESTS_KEPT,
+            merged_objects: limits::MERGED_OBJECTS,
+            merged_bytes: limits::DATA_OBJECT_BYTES,
             unflushed_age_max: None,
         }
     }
@@ -165,6 +175,13 @@ impl Config {
         }
         if self.retention_bytes.is_some_and(|bytes| bytes > longest) {
             return Err(String::from("the retention bytes are more than 63 bits count"));
+        }
+        let merged = self.store.as_ref().map_or(0, |store| store.merged_objects);
+        if merged != 0 && !(4..=limits::MERGED_OBJECTS_MAX).contains(&merged) {
+            return Err(format!(
+                "{merged} small objects that become one are neither 0 nor 4 to {}",
+                limits::MERGED_OBJECTS_MAX
+            ));
         }
         if self.message_bytes_max > self.message_bytes_bound() {
             return Err(format!(

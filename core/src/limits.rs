@@ -101,7 +101,13 @@ pub const MANIFEST_TAIL_BYTES: usize = 256 << 10;
 pub const DATA_OBJECT_BYTES: u64 = 64 << 20;
 /// Data objects that are gathered or written at once.
 pub const DATA_OBJECTS_IN_FLIGHT: usize = 2;
-/// Time between the beginnings of two cuts, at least.
+/// Default for the number of small data objects, one behind the other, that become one.
+pub const MERGED_OBJECTS: u32 = 16;
+/// Most data objects that become one at once.
+pub const MERGED_OBJECTS_MAX: u32 = 256;
+/// Indexes that become one, because objects of theirs do, have at most so many bytes together.
+pub const MERGED_INDEX_BYTES_MAX: u64 = 4 << 20;
+/// Default for the time between the beginnings of two cuts, at least.
 pub const CUT_PAUSE: Duration = Duration::from_secs(1);
 /// Default for the time that an object stays which the newest manifest does not refer to any more.
 pub const GARBAGE_DELAY: Duration = Duration::from_secs(600);

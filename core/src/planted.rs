@@ -127,6 +127,11 @@ pub enum Planted {
     GarbageForgotten,
     LeftoversOfThisEpoch,
     RemovedBeforeCommit,
+    // Merging of small objects.
+    MergeSkipsUnreadable,
+    MergeCutsInsideBatch,
+    MergedBeforeCommit,
+    MergeUnnoted,
     // Bugs that were.
     TrimmedRecordUnseen,
     LossReportedLast,

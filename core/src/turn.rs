@@ -104,8 +104,10 @@ pub enum CutOp {
     Look,
     /// Looking whether there are manifests behind it.
     Confirm,
-    /// Reading an index that is mostly of objects that are needed no more.
+    /// Reading an index that is to be written anew.
     Reread,
+    /// Reading an object that is to be merged with others.
+    MergeRead,
     /// Removing an object that nothing refers to.
     Remove,
     /// Looking for what earlier processes left.

@@ -48,7 +48,8 @@ fn way(request: &ObjectRequest) -> Way {
         | ObjectRequest::Read { .. }
         | ObjectRequest::Create { .. }
         | ObjectRequest::List { .. }
-        | ObjectRequest::Remove { .. } => Way::Cuts,
+        | ObjectRequest::Remove { .. }
+        | ObjectRequest::ReadObject(_) => Way::Cuts,
         ObjectRequest::ReadBatches(_) => Way::Consumers,
     }
 }

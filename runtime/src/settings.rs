@@ -188,6 +188,10 @@ pub struct Serve {
     #[arg(long, env = "EVENKEEL_OBJECT_STORE_CACHE_BYTES", default_value = "64MiB", value_name = "SIZE")]
     pub object_store_cache_bytes: ByteSize,
 
+    /// This many small objects of the store, one behind the other, become one: 4 to 256; 0: they stay as they are.
+    #[arg(long, env = "EVENKEEL_OBJECT_STORE_MERGE_OBJECTS", default_value_t = evenkeel_core::limits::MERGED_OBJECTS, value_name = "COUNT")]
+    pub object_store_merge_objects: u32,
+
     /// Refuse writes while a change is older than this and not in the object store. Default: never; the log takes them.
     #[arg(long, env = "EVENKEEL_MAX_UNFLUSHED_AGE", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub max_unflushed_age: Option<Duration>,
@@ -331,6 +335,7 @@ impl Serve {
                 flush_interval: self.s3_flush_interval,
                 start_wait: self.object_store_start_wait,
                 stop_wait: self.object_store_stop_wait,
+                merged_objects: self.object_store_merge_objects,
                 unflushed_age_max: self.max_unflushed_age,
                 ..StoreConfig::default()
             }),

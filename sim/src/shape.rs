@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use evenkeel_core::{Config, config::StoreConfig};
+use evenkeel_core::{Config, config::StoreConfig, limits::CUT_PAUSE};
 
 use crate::dice::Dice;
 
@@ -133,6 +133,12 @@ pub struct Shape {
     pub garbage_micros: u64,
     /// Manifests that are kept.
     pub manifests_kept: u64,
+    /// Time between the beginnings of two cuts, at least, in microseconds; 0: as usual.
+    pub cut_pause_micros: u64,
+    /// Small data objects that become one; 0: none do.
+    pub merged_objects: u64,
+    /// Bytes of what they become, at most.
+    pub merged_bytes: u64,
     /// How long a start, and a stop, wait for the store, in microseconds.
     pub start_wait_micros: u64,
     /// See [`Shape::start_wait_micros`].
@@ -190,12 +196,18 @@ impl Shape {
         }
         self.config.store = self.stored.then(|| StoreConfig {
             flush_interval: Duration::from_micros(self.flush_micros),
+            cut_pause: match self.cut_pause_micros {
+                0 => CUT_PAUSE,
+                micros => Duration::from_micros(micros),
+            },
             start_wait: Duration::from_micros(self.start_wait_micros + 4 * self.store_micros),
             stop_wait: Duration::from_micros(self.stop_wait_micros),
             object_bytes: self.object_bytes,
             manifest_tail_bytes: usize::try_from(self.index_bytes).unwrap_or(usize::MAX),
             garbage_delay: Duration::from_micros(self.garbage_micros),
             manifests_kept: self.manifests_kept,
+            merged_bytes: self.merged_bytes,
+            merged_objects: u32::try_from(self.merged_objects).unwrap_or(u32::MAX),
             unflushed_age_max: self.age_limited.then(|| Duration::from_micros(self.flush_micros * 4)),
         });
     }
@@ -227,6 +239,7 @@ impl Shape {
         let stored = bucket.chance(400);
         let mut rubbish = Dice::of(seed, "garbage");
         let mut keeping = Dice::of(seed, "stewards");
+        let mut joins = Dice::of(seed, "merges");
         let mut age = Dice::of(seed, "retention");
         let retained = age.chance(200);
         let (by_time, by_bytes) = (age.chance(600), age.chance(600));
@@ -277,6 +290,9 @@ impl Shape {
             age_limited: bucket.chance(200),
             garbage_micros: rubbish.magnitude(1_000, 2_000_000),
             manifests_kept: rubbish.between(1, 4),
+            merged_bytes: joins.magnitude(10_000, 4 << 20),
+            cut_pause_micros: 0,
+            merged_objects: 0,
             start_wait_micros: rubbish.magnitude(10_000, 30_000_000),
             stop_wait_micros: rubbish.magnitude(10_000, 10_000_000),
             store_faults: if faults(&mut bucket, 600) { bucket.magnitude(5, 300) } else { 0 },
@@ -286,6 +302,12 @@ impl Shape {
             retention_check_micros: age.magnitude(100_000, 2_000_000),
             config,
         };
+        // Many cuts in little time, so that what they leave becomes enough to be merged, and is.
+        if stored && joins.chance(600) {
+            shape.merged_objects = joins.between(4, 8);
+            shape.flush_micros = joins.magnitude(1_000, 100_000);
+            shape.cut_pause_micros = joins.magnitude(300, 100_000);
+        }
         // Where all of them keep their place, only members that are often away leave a rebalance that nobody joins.
         if shape.static_members >= shape.members {
             shape.churn *= 3;

@@ -18,6 +18,7 @@ mod archive;
 mod contact;
 mod garbage;
 mod making;
+mod merge;
 mod upload;
 
 use alloc::{
@@ -39,18 +40,19 @@ pub(super) use self::{
 use self::{
     contact::Contact,
     garbage::Garbage,
+    merge::{Merge, Merged},
     upload::{Part, Planned, Upload},
 };
 use crate::{
     broker::cache::Cache,
     config::StoreConfig,
-    limits::{CUT_PAUSE, RESERVED_OFFSETS},
+    limits::RESERVED_OFFSETS,
     log::{entry::Append, recovery::Restored, writer::Log},
     marks::{Mark, mark},
     partition::{Partition, index::Place as LogPlace},
     port::{Notice, ObjectError, ObjectKind, ObjectRequest},
     state::State,
-    store::{DataRef, IndexRef, Manifest, ObjectKey, ObjectName, StateRef, data::Footer},
+    store::{DataRef, Index, IndexRef, Manifest, ObjectKey, ObjectName, StateRef, data::Footer},
     turn::{CutOp, Purpose, Timer, Turn},
     units::{Epoch, Instant, Lsn, Offset, PartitionId, Timestamp},
 };
@@ -92,6 +94,9 @@ pub(super) struct Cuts {
     newest: Option<Manifest>,
     archive: Archive,
     garbage: Garbage,
+    merge: Option<Merge>,
+    /// Objects that cannot be read, which stay as they are.
+    unmergeable: BTreeSet<ObjectName>,
     cut: Option<Cut>,
     unstored: BTreeMap<PartitionId, Unstored>,
     unstored_bytes: u64,
@@ -128,6 +133,8 @@ struct Cut {
     state: Bytes,
     /// Data objects that the state at the cut does not need.
     unneeded: BTreeSet<ObjectName>,
+    /// What it puts in the place of small objects.
+    merged: Option<Merged>,
     stage: Stage,
 }
 
@@ -165,10 +172,12 @@ struct Uploading {
     rewrite: Option<Rewrite>,
 }
 
-/// An index that is written anew, without what nobody needs.
-#[derive(Clone, Copy, Debug)]
+/// Indexes, one behind the other, that are written anew as one: without what nobody needs, and with what was merged.
+#[derive(Clone, Debug)]
 struct Rewrite {
-    old: IndexRef,
+    old: Vec<IndexRef>,
+    /// What those hold that are read.
+    read: Vec<Index>,
     /// Once the store has it.
     new: Option<IndexRef>,
 }
@@ -193,6 +202,8 @@ impl Cuts {
             newest: None,
             archive: Archive::default(),
             garbage: Garbage::new(),
+            merge: None,
+            unmergeable: BTreeSet::new(),
             cut: None,
             unstored: BTreeMap::new(),
             unstored_bytes: 0,
@@ -362,6 +373,7 @@ impl Cuts {
             self.go_on_cut(view, turn);
             if self.stop_by.is_none() {
                 self.go_on_garbage(turn);
+                self.go_on_merge(turn);
             }
         }
         self.arm(turn);
@@ -387,7 +399,10 @@ impl Cuts {
         } else {
             since.after(self.config.flush_interval)
         };
-        let paused = self.last_begun.filter(|_| self.stop_by.is_none()).map(|begun| begun.after(CUT_PAUSE));
+        let paused = self
+            .last_begun
+            .filter(|_| self.stop_by.is_none())
+            .map(|begun| begun.after(self.config.cut_pause));
         Some(due.max(paused.unwrap_or_default()).max(self.hold_until.unwrap_or_default()))
     }
 
@@ -418,7 +433,8 @@ impl Cuts {
             Some(since.after(longest + Duration::from_millis(1)))
         });
         let garbage = self.garbage.wakes_at().filter(|_| self.newest.is_some() && self.stop_by.is_none());
-        let all = [self.contact.wakes_at(), in_cut, due, serve, self.stop_by, overdue, garbage];
+        let merge = self.merge.as_ref().and_then(Merge::wakes_at).filter(|_| self.stop_by.is_none());
+        let all = [self.contact.wakes_at(), in_cut, due, serve, self.stop_by, overdue, garbage, merge];
         let wanted = all.into_iter().flatten().filter(|at| *at > turn.now.mono).min();
         // Most turns change nothing about it.
         if wanted == self.armed {
@@ -435,6 +451,17 @@ impl Cuts {
 }
 
 impl Cut {
+    /// A list of objects, as it is after this cut.
+    fn after<'a>(&'a self, list: &'a [DataRef]) -> impl Iterator<Item = &'a DataRef> {
+        let instead = |data| self.merged.as_ref().map_or(Some(data), |merged| merged.instead(data));
+        // What replaces others is needed whatever became of them.
+        list.iter().filter_map(move |data| {
+            let other = instead(data)?;
+            (other.object.name != data.object.name || !self.unneeded.contains(&data.object.name))
+                .then_some(other)
+        })
+    }
+
     fn wakes_at(&self) -> Option<Instant> {
         match &self.stage {
             Stage::AwaitingLog(_) => None,
@@ -446,7 +473,7 @@ impl Cut {
 
 impl Uploading {
     fn is_done(&self) -> bool {
-        let rewritten = self.rewrite.is_none_or(|rewrite| rewrite.new.is_some());
+        let rewritten = self.rewrite.as_ref().is_none_or(|rewrite| rewrite.new.is_some());
         self.planned.is_empty() && self.uploads.is_empty() && self.state.is_some() && rewritten
     }
 
@@ -455,7 +482,7 @@ impl Uploading {
         let mut keys: Vec<ObjectKey> = self.uploads.values().filter_map(Upload::key).collect();
         keys.extend(self.data.values().map(|data| ObjectKey::Data(data.object.name)));
         keys.extend(self.state.map(|state| ObjectKey::State(state.name)));
-        let rewritten = self.rewrite.and_then(|rewrite| rewrite.new);
+        let rewritten = self.rewrite.as_ref().and_then(|rewrite| rewrite.new);
         keys.extend(self.index.iter().chain(&rewritten).map(|index| ObjectKey::Index(index.name)));
         keys
     }

@@ -8,7 +8,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use crate::{
-    store::{ObjectKey, StoredObject},
+    store::{ObjectKey, StoredObject, data::FooterPart},
     units::{Offset, PartitionId, Timestamp},
 };
 
@@ -45,6 +45,8 @@ pub enum ObjectRequest {
     },
     /// Batches of one partition out of a data object, each verified against its place and its checksum.
     ReadBatches(ReadBatches),
+    /// All batches of a data object, each verified against its place and its checksum.
+    ReadObject(StoredObject),
 }
 
 /// Which batches of a data object.
@@ -77,6 +79,8 @@ pub enum ObjectReply {
     Removed,
     /// For [`ObjectRequest::ReadBatches`].
     Batches(Vec<Bytes>),
+    /// For [`ObjectRequest::ReadObject`]: what its footer says of each partition, and the batches themselves.
+    Object(Vec<(FooterPart, Vec<Bytes>)>),
 }
 
 /// The reply, or why there is none.

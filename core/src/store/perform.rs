@@ -11,9 +11,9 @@ use crate::{
         ReadBatches,
     },
     store::{
-        ObjectKey,
-        data::FooterPart,
-        read::{damaged, exactly, read_footer},
+        ObjectKey, StoredObject,
+        data::{FooterBatch, FooterPart},
+        read::{damaged, exactly, footer_of, read_footer},
     },
     wire::batch,
 };
@@ -33,6 +33,7 @@ pub fn perform(store: &dyn ObjectStore, request: &ObjectRequest) -> ObjectResult
         }
         ObjectRequest::Remove { key } => store.remove(*key).map(|()| ObjectReply::Removed),
         ObjectRequest::ReadBatches(read) => read_batches(store, read).map(ObjectReply::Batches),
+        ObjectRequest::ReadObject(object) => read_object(store, object).map(ObjectReply::Object),
     }
 }
 
@@ -61,19 +62,29 @@ fn read_batches(store: &dyn ObjectStore, read: &ReadBatches) -> Result<Vec<Bytes
         .part(read.partition)
         .ok_or_else(|| damaged(key, format!("nothing of partition {} is in it", read.partition)))?;
     let (first, upto) = selection(part, read);
-    let bytes_of = |range: &[crate::store::data::FooterBatch]| -> u64 {
-        range.iter().map(|batch| u64::from(batch.len)).sum()
-    };
     let (from, len) = (part.at + bytes_of(&part.batches[..first]), bytes_of(&part.batches[first..upto]));
     if len == 0 {
         return Ok(Vec::new());
     }
     if from + len > read.object.footer_at() {
-        return Err(damaged(key, String::from("its footer names batches behind its own place")));
+        return Err(behind_itself(key));
     }
-    let mut bytes = exactly(store, key, from, len)?;
-    let mut batches = Vec::with_capacity(upto - first);
-    for told in &part.batches[first..upto] {
+    let bytes = exactly(store, key, from, len)?;
+    split(key, &part.batches[first..upto], bytes)
+}
+
+fn bytes_of(batches: &[FooterBatch]) -> u64 {
+    batches.iter().map(|batch| u64::from(batch.len)).sum()
+}
+
+fn behind_itself(key: ObjectKey) -> ObjectError {
+    damaged(key, String::from("its footer names batches behind its own place"))
+}
+
+/// Bytes that are batches, one behind the other, each held against what the footer says of it.
+fn split(key: ObjectKey, told: &[FooterBatch], mut bytes: Bytes) -> Result<Vec<Bytes>, ObjectError> {
+    let mut batches = Vec::with_capacity(told.len());
+    for told in told {
         let one = bytes.split_to(told.len as usize);
         let header = batch::verify_stored(&one, told.base_offset, told.leader_epoch)
             .map_err(|why| damaged(key, format!("batch at offset {}: {why}", told.base_offset)))?;
@@ -84,6 +95,28 @@ fn read_batches(store: &dyn ObjectStore, read: &ReadBatches) -> Result<Vec<Bytes
         batches.push(one);
     }
     Ok(batches)
+}
+
+/// In one request: the footer is cut out of what comes.
+fn read_object(
+    store: &dyn ObjectStore,
+    object: &StoredObject,
+) -> Result<Vec<(FooterPart, Vec<Bytes>)>, ObjectError> {
+    let key = ObjectKey::Data(object.name);
+    let bytes = exactly(store, key, 0, object.len)?;
+    let place = |at: u64| usize::try_from(at).map_err(|_| behind_itself(key));
+    let footer_at = place(object.footer_at())?;
+    let footer = footer_of(object, &bytes[footer_at..footer_at + object.footer_len as usize])?;
+    let mut parts = Vec::with_capacity(footer.parts.len());
+    for part in footer.parts {
+        let (from, upto) = (place(part.at)?, place(part.at + part.bytes())?);
+        if upto > footer_at {
+            return Err(behind_itself(key));
+        }
+        let batches = split(key, &part.batches, bytes.slice(from..upto))?;
+        parts.push((part, batches));
+    }
+    Ok(parts)
 }
 
 /// Which batches: the first that is wanted, and behind the last.

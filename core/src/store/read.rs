@@ -92,10 +92,16 @@ pub fn check_order(manifest: &Manifest, indexes: &[Index]) -> Result<(), ObjectE
 pub fn read_footer(store: &dyn ObjectStore, object: &StoredObject) -> Result<Footer, ObjectError> {
     let key = ObjectKey::Data(object.name);
     let bytes = exactly(store, key, object.footer_at(), u64::from(object.footer_len))?;
-    if crc32c::crc32c(&bytes) != object.footer_crc {
+    footer_of(object, &bytes)
+}
+
+/// Reads the bytes of a footer.
+pub(super) fn footer_of(object: &StoredObject, bytes: &[u8]) -> Result<Footer, ObjectError> {
+    let key = ObjectKey::Data(object.name);
+    if crc32c::crc32c(bytes) != object.footer_crc {
         return Err(damaged(key, String::from("the checksum of its footer does not match")));
     }
-    Footer::decode(&bytes).map_err(|why| {
+    Footer::decode(bytes).map_err(|why| {
         let detail = match why {
             NotAnObject::Damaged => String::from("its footer says what cannot be"),
             NotAnObject::Newer(version) => format!("it was written by a newer version (format {version})"),

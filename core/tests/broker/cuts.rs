@@ -29,7 +29,7 @@ fn manifests(rig: &Rig) -> Vec<Manifest> {
     })
 }
 
-fn newest(rig: &Rig) -> Manifest {
+pub(crate) fn newest(rig: &Rig) -> Manifest {
     manifests(rig).pop().expect("there is one")
 }
 

@@ -7,6 +7,7 @@ mod cuts;
 mod groups;
 mod image;
 mod loss;
+mod merge;
 mod recovery;
 mod replay;
 mod retention;

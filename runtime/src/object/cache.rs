@@ -154,7 +154,8 @@ impl Cache {
             | ObjectRequest::Read { .. }
             | ObjectRequest::Create { .. }
             | ObjectRequest::List { .. }
-            | ObjectRequest::Remove { .. } => return perform(&*self.store, request),
+            | ObjectRequest::Remove { .. }
+            | ObjectRequest::ReadObject(_) => return perform(&*self.store, request),
         };
         let result = perform(&View { cache: self, object, ahead }, request);
         if matches!(&result, Err(error) if error.kind == ObjectErrorKind::Damaged) {

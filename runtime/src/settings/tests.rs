@@ -7,7 +7,7 @@ use evenkeel_core::limits::RETENTION;
 use super::*;
 
 /// Another value than the default, for every flag that has one; and how to see that it took effect.
-const OTHER: [(&str, &str, &str); 36] = [
+const OTHER: [(&str, &str, &str); 37] = [
     ("EVENKEEL_LISTEN", "127.0.0.1:1234", "host: \"127.0.0.1\", port: 1234"),
     ("EVENKEEL_ADVERTISED_ADDR", "there:77", "host: \"there\", port: 77"),
     ("EVENKEEL_DATA_DIR", "elsewhere", "data_dir: \"elsewhere\""),
@@ -41,6 +41,7 @@ const OTHER: [(&str, &str, &str); 36] = [
     ("EVENKEEL_OBJECT_STORE_START_WAIT", "14s", "object_store_start_wait: 14s"),
     ("EVENKEEL_OBJECT_STORE_STOP_WAIT", "15s", "object_store_stop_wait: 15s"),
     ("EVENKEEL_OBJECT_STORE_CACHE_BYTES", "6MiB", "(6291456 bytes)"),
+    ("EVENKEEL_OBJECT_STORE_MERGE_OBJECTS", "9", "object_store_merge_objects: 9"),
     ("EVENKEEL_MAX_UNFLUSHED_AGE", "16s", "max_unflushed_age: Some(16s)"),
     ("EVENKEEL_LOG_LEVEL", "trace", "log_level: LevelFilter::TRACE"),
     ("EVENKEEL_ACCEPT_LOSS_FROM_LSN", "9", "accept_loss_from_lsn: Some(9)"),

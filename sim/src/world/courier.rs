@@ -161,6 +161,7 @@ fn key_of(request: &ObjectRequest) -> Option<ObjectKey> {
         | ObjectRequest::Create { key, .. }
         | ObjectRequest::Remove { key } => Some(*key),
         ObjectRequest::ReadBatches(read) => Some(ObjectKey::Data(read.object.name)),
+        ObjectRequest::ReadObject(object) => Some(ObjectKey::Data(object.name)),
     }
 }
 
@@ -176,6 +177,7 @@ fn brief(request: &ObjectRequest) -> String {
         ObjectRequest::List { kind, after: None } => format!("lists {}", kind.folder()),
         ObjectRequest::List { after: Some(after), .. } => format!("lists what comes behind {after}"),
         ObjectRequest::Remove { key } => format!("removes {key}"),
+        ObjectRequest::ReadObject(object) => format!("reads all of {}", object.name),
         ObjectRequest::ReadBatches(read) => {
             format!("reads partition {} from {} in {}", read.partition, read.from, read.object.name)
         }

@@ -2,6 +2,7 @@
 
 mod damage;
 mod look;
+mod merged;
 
 use std::{
     collections::BTreeMap,

@@ -5,10 +5,12 @@ use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
+use core::ops;
 
+use super::merge::Policy;
 use crate::{
     planted::{Planted, planted},
-    store::{DataRef, ObjectName, StoredObject},
+    store::{DataRef, IndexRef, ObjectName, StoredObject},
     units::{Offset, PartitionId, Timestamp},
 };
 
@@ -161,6 +163,81 @@ impl Archive {
         dropped
     }
 
+    /// Whether the newest manifest refers to it.
+    pub(super) fn is_referred(&self, slot: u32) -> bool {
+        self.objects[slot as usize].referred
+    }
+
+    /// Objects one behind the other in the lists that are to become one, all of them in indexes or none; none: there are no such.
+    /// Objects that nobody needs are passed over. `indexes` are those of the newest manifest.
+    pub(super) fn small_ones(
+        &self,
+        policy: Policy,
+        indexes: &[IndexRef],
+        not: &BTreeSet<ObjectName>,
+    ) -> Vec<(u32, StoredObject)> {
+        let mut run = Run::default();
+        let mut index = 0;
+        for (slot, object) in (0u32..).zip(&self.objects) {
+            if !object.referred || object.needed_by == 0 {
+                continue;
+            }
+            while self.indexes.get(index).is_some_and(|listed| listed.upto <= slot) {
+                index += 1;
+            }
+            if not.contains(&object.object.name) {
+                if run.settle(policy) {
+                    break;
+                }
+                continue;
+            }
+            // Behind the last index is the manifest's own list.
+            let listed = indexes.get(index).map(|listed| listed.len);
+            if !run.has_room(policy, object.object.len, index, listed) && run.settle(policy) {
+                break;
+            }
+            run.push(slot, object.object, index, listed);
+        }
+        if run.settle(policy) { run.objects } else { Vec::new() }
+    }
+
+    /// The indexes that have these objects; none: the manifest's own list has them.
+    pub(super) fn indexes_of(&self, slots: &[u32]) -> ops::Range<usize> {
+        let index = |slot: &u32| self.indexes.partition_point(|index| index.upto <= *slot);
+        let upto = slots.last().map_or(0, |last| self.indexes.len().min(index(last) + 1));
+        slots.first().map_or(0, index).min(upto)..upto
+    }
+
+    /// The newest manifest refers to one object in the place of these. Returns which they were.
+    pub(super) fn merge(&mut self, slots: &[u32], data: &DataRef) -> Vec<ObjectName> {
+        let Some(last) = slots.last().copied() else { return Vec::new() };
+        let mut names = Vec::with_capacity(slots.len());
+        for slot in slots {
+            let object = &mut self.objects[*slot as usize];
+            names.push(object.object.name);
+            object.needed_by = 0;
+            object.referred = false;
+            self.unneeded.remove(slot);
+        }
+        let mut needed_by = 0;
+        for part in &data.parts {
+            let Some(ranges) = self.partitions.get_mut(&part.partition) else { continue };
+            let is_one = |range: &Range| slots.binary_search(&range.slot).is_ok();
+            let Some(first) = ranges.iter().position(is_one) else { continue };
+            let upto = ranges.iter().rposition(is_one).map_or(first, |at| at + 1);
+            let bytes = u32::try_from(part.bytes).unwrap_or(u32::MAX);
+            let merged = Range { slot: last, end: part.end, bytes, newest: part.newest };
+            ranges.drain(first..upto);
+            ranges.insert(first, merged);
+            needed_by += 1;
+        }
+        self.objects[last as usize] = Slot { object: data.object, needed_by, referred: true };
+        if needed_by == 0 {
+            self.unneeded.insert(last);
+        }
+        names
+    }
+
     /// All objects that the newest manifest refers to.
     pub(super) fn referred(&self) -> BTreeSet<ObjectName> {
         self.objects.iter().filter(|slot| slot.referred).map(|slot| slot.object.name).collect()
@@ -222,5 +299,61 @@ impl Archive {
             bytes: u64::from(range.bytes),
             newest: range.newest,
         }
+    }
+}
+
+/// Objects one behind the other.
+#[derive(Debug, Default)]
+struct Run {
+    objects: Vec<(u32, StoredObject)>,
+    bytes: u64,
+    /// The index of the last, and the bytes of all of which it has objects; `None`: the manifest's own list.
+    index: usize,
+    index_bytes: Option<u64>,
+}
+
+impl Run {
+    fn has_room(&self, policy: Policy, len: u64, index: usize, listed: Option<u64>) -> bool {
+        if self.objects.is_empty() {
+            return true;
+        }
+        let index_bytes = match (self.index_bytes, listed) {
+            (None, None) => 0,
+            (Some(before), Some(_)) if index == self.index => before,
+            (Some(before), Some(more)) => before + more,
+            (None, Some(_)) | (Some(_), None) => return false,
+        };
+        // What one index has may be merged, however large it is.
+        let joined = index == self.index || policy.joins(index_bytes);
+        joined && policy.has_room(self.objects.len() + 1, self.bytes + len)
+    }
+
+    fn push(&mut self, slot: u32, object: StoredObject, index: usize, listed: Option<u64>) {
+        self.index_bytes = match self.index_bytes {
+            Some(before) if index == self.index => Some(before),
+            Some(before) => listed.map(|more| before + more),
+            None => listed,
+        };
+        self.index = index;
+        self.bytes += object.len;
+        self.objects.push((slot, object));
+    }
+
+    /// Whether it can be merged, without what is in front of and with an object too large for the others. If not, it is empty then.
+    fn settle(&mut self, policy: Policy) -> bool {
+        loop {
+            let largest = self.objects.iter().enumerate().max_by_key(|(_, (_, object))| object.len);
+            let Some((at, len)) = largest.map(|(at, (_, object))| (at, object.len)) else { break };
+            if policy.takes(self.objects.len(), len, self.bytes) {
+                return true;
+            }
+            if len.saturating_mul(super::merge::GROWTH) <= self.bytes {
+                break;
+            }
+            let dropped = self.objects.drain(..=at);
+            self.bytes -= dropped.map(|(_, object)| object.len).sum::<u64>();
+        }
+        *self = Run::default();
+        false
     }
 }

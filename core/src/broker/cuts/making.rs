@@ -26,6 +26,18 @@ use crate::{
     units::{Lsn, PartitionId},
 };
 
+/// What became of an object that was being written.
+pub(super) enum Settled {
+    Written(What),
+    /// It is on its way again, or waits for that, under this number.
+    Again(u32, Upload),
+}
+
+fn reread(index: &IndexRef, turn: &mut Turn<'_>) {
+    let request = ObjectRequest::Read { key: ObjectKey::Index(index.name), bytes_max: INDEX_BYTES_MAX };
+    turn.object(Purpose::Cut(CutOp::Reread), request);
+}
+
 impl Cuts {
     pub(super) fn begin(&mut self, view: View<'_>, turn: &mut Turn<'_>) {
         mark(Mark::CutBegun);
@@ -42,6 +54,7 @@ impl Cuts {
         let parts: BTreeMap<PartitionId, Part> =
             view.state.partitions().filter(waits).map(|partition| (partition.id, part(partition))).collect();
         self.last_begun = Some(turn.now.mono);
+        let merged = self.merged(turn);
         self.cut = Some(Cut {
             upto,
             at: turn.now.wall,
@@ -51,6 +64,7 @@ impl Cuts {
             state: Bytes::from(checkpoint::encode(view.state, upto)),
             // By the state at the cut: what goes later, a restore of this cut still needs.
             unneeded: self.archive.unneeded(),
+            merged,
             stage: Stage::AwaitingLog(parts),
         });
     }
@@ -72,13 +86,17 @@ impl Cuts {
                     if !uploading.is_done() {
                         break;
                     }
-                    let Some(newest) = &self.newest else { break };
-                    let unneeded = &cut.unneeded;
-                    let tail = newest.tail.iter().filter(|data| !unneeded.contains(&data.object.name));
-                    let size: usize = tail.chain(uploading.data.values()).map(DataRef::encoded_len).sum();
-                    if size > self.config.manifest_tail_bytes && uploading.index.is_none() {
-                        self.begin_index(uploading, unneeded, view, turn);
-                        break;
+                    if uploading.index.is_none() {
+                        let index = Index { objects: self.own_list(&cut) };
+                        let size: usize = index.objects.iter().map(DataRef::encoded_len).sum();
+                        if size > self.config.manifest_tail_bytes {
+                            mark(Mark::CutIndexed);
+                            let (number, upload) = self.write_index(&index, What::Index, view, turn);
+                            if let Stage::Uploading(uploading) = &mut cut.stage {
+                                uploading.uploads.insert(number, upload);
+                            }
+                            break;
+                        }
                     }
                     self.begin_commit(&mut cut, view, turn);
                     break;
@@ -113,7 +131,7 @@ impl Cuts {
         let state = StateRef { name, len: cut.state.len() as u64, crc: crc32c::crc32c(&cut.state) };
         let object = Object::new(What::State(state), ObjectKey::State(name), vec![cut.state.clone()]);
         uploading.uploads.insert(name.number, Upload::write(name.number, NOT_DATA, object, turn));
-        self.begin_rewrite(&mut uploading, &cut.unneeded, turn);
+        uploading.rewrite = self.begin_rewrite(cut, turn);
         if planted(Planted::RemovedBeforeCommit)
             && let Some(state) = self.newest.as_ref().and_then(|newest| newest.state)
         {
@@ -150,19 +168,14 @@ impl Cuts {
         }
     }
 
-    fn begin_index(
-        &mut self,
-        uploading: &mut Uploading,
-        unneeded: &BTreeSet<ObjectName>,
-        view: View<'_>,
-        turn: &mut Turn<'_>,
-    ) {
-        mark(Mark::CutIndexed);
-        let old = self.newest.as_ref().map_or(&[][..], |newest| &newest.tail);
-        let old = old.iter().filter(|data| !unneeded.contains(&data.object.name));
-        let index = Index { objects: old.chain(uploading.data.values()).cloned().collect() };
-        let (number, upload) = self.write_index(&index, What::Index, view, turn);
-        uploading.uploads.insert(number, upload);
+    /// The manifest's own list of data objects after the cut, unless it becomes an index.
+    fn own_list(&self, cut: &Cut) -> Vec<DataRef> {
+        let before = self.newest.as_ref().map_or(&[][..], |newest| &newest.tail);
+        let added = match &cut.stage {
+            Stage::Uploading(uploading) => Some(uploading.data.values()),
+            Stage::AwaitingLog(_) | Stage::Committing { .. } => None,
+        };
+        cut.after(before).chain(added.into_iter().flatten()).cloned().collect()
     }
 
     fn write_index(
@@ -184,56 +197,63 @@ impl Cuts {
         (name.number, Upload::write(name.number, NOT_DATA, object, turn))
     }
 
-    /// Of the indexes that are at least half of objects that nobody needs, but not only of them, the first is read, to be written anew
-    /// without these. One at a cut: it costs two requests.
-    fn begin_rewrite(
-        &mut self,
-        uploading: &mut Uploading,
-        unneeded: &BTreeSet<ObjectName>,
-        turn: &mut Turn<'_>,
-    ) {
-        let Some(newest) = &self.newest else { return };
-        let counts = self.archive.unneeded_in_indexes(unneeded);
-        let told = newest
-            .indexes
-            .iter()
-            .zip(counts)
-            .find(|(index, count)| *count < index.objects && *count >= index.objects.div_ceil(2));
-        if let Some((told, _)) = told {
+    /// The indexes are read, to be written anew, whose objects were merged. Or else, of those that are at least half of objects that
+    /// nobody needs, but not only of them, the first: one at a cut, for it costs two requests.
+    fn begin_rewrite(&self, cut: &Cut, turn: &mut Turn<'_>) -> Option<Rewrite> {
+        let newest = self.newest.as_ref()?;
+        let mut old = cut.merged.as_ref().map(|merged| self.indexes_of(merged)).unwrap_or_default();
+        if old.is_empty() {
+            let counts = self.archive.unneeded_in_indexes(&cut.unneeded);
+            let mostly_unneeded = newest
+                .indexes
+                .iter()
+                .zip(counts)
+                .find(|(index, count)| *count < index.objects && *count >= index.objects.div_ceil(2));
+            old.push(*mostly_unneeded?.0);
             mark(Mark::IndexRewritten);
-            let request =
-                ObjectRequest::Read { key: ObjectKey::Index(told.name), bytes_max: INDEX_BYTES_MAX };
-            turn.object(Purpose::Cut(CutOp::Reread), request);
-            uploading.rewrite = Some(Rewrite { old: *told, new: None });
         }
+        reread(&old[0], turn);
+        Some(Rewrite { old, read: Vec::new(), new: None })
     }
 
-    /// The index that is to be written anew.
+    /// An index that is to be written anew.
     fn reread(&mut self, result: ObjectResult, view: View<'_>, turn: &mut Turn<'_>) {
-        let Some(Cut { stage: Stage::Uploading(uploading), unneeded, .. }) = &mut self.cut else { return };
-        let Some(rewrite) = &uploading.rewrite else { return };
+        let Some(cut) = &mut self.cut else { return };
+        let Cut { stage: Stage::Uploading(uploading), merged, .. } = cut else { return };
+        let Some(rewrite) = &mut uploading.rewrite else { return };
         let read = match result {
-            Ok(ObjectReply::Bytes(bytes)) => read_index(&rewrite.old, &bytes),
+            Ok(ObjectReply::Bytes(bytes)) => read_index(&rewrite.old[rewrite.read.len()], &bytes),
             Ok(_) => unreachable!("a whole object was asked for"),
             Err(error) => Err(error),
         };
         match read {
-            Ok(mut index) => {
-                index.objects.retain(|data| !unneeded.contains(&data.object.name));
-                let (number, upload) = self.write_index(&index, What::Rewritten, view, turn);
-                if let Some(Cut { stage: Stage::Uploading(uploading), .. }) = &mut self.cut {
-                    uploading.uploads.insert(number, upload);
-                }
-            }
-            // It stays as it is. The next cut tries again.
+            Ok(index) => rewrite.read.push(index),
+            // All stays as it is. The next cut tries again.
             Err(error) => {
                 uploading.rewrite = None;
+                *merged = None;
                 tell_failure(1, &error, turn);
+                return;
             }
+        }
+        if let Some(next) = rewrite.old.get(rewrite.read.len()) {
+            reread(next, turn);
+            return;
+        }
+        let read = core::mem::take(&mut rewrite.read);
+        let index =
+            Index { objects: read.iter().flat_map(|index| cut.after(&index.objects)).cloned().collect() };
+        let (number, upload) = self.write_index(&index, What::Rewritten, view, turn);
+        if let Some(Cut { stage: Stage::Uploading(uploading), .. }) = &mut self.cut {
+            uploading.uploads.insert(number, upload);
         }
     }
 
     fn begin_commit(&mut self, cut: &mut Cut, view: View<'_>, turn: &mut Turn<'_>) {
+        if planted(Planted::UnneededByLaterState) {
+            cut.unneeded = self.archive.unneeded();
+        }
+        let tail = self.own_list(cut);
         let (Stage::Uploading(uploading), Some(newest)) = (&mut cut.stage, &self.newest) else { return };
         let added: Vec<DataRef> = core::mem::take(&mut uploading.data).into_values().collect();
         let mut manifest = Manifest {
@@ -244,27 +264,16 @@ impl Cuts {
             state: uploading.state,
             ..newest.clone()
         };
-        let unneeded = if planted(Planted::UnneededByLaterState) {
-            self.archive.unneeded()
-        } else {
-            core::mem::take(&mut cut.unneeded)
-        };
+        let unneeded = core::mem::take(&mut cut.unneeded);
         let counts = self.archive.unneeded_in_indexes(&unneeded);
-        let mut stays = counts.iter().zip(&newest.indexes).map(|(count, index)| *count < index.objects);
-        manifest.indexes.retain(|_| stays.next().unwrap_or(true));
-        if let Some(Rewrite { old, new: Some(new) }) = uploading.rewrite
-            && let Some(index) = manifest.indexes.iter_mut().find(|index| index.name == old.name)
-        {
-            *index = new;
-        }
-        manifest.tail.retain(|data| !unneeded.contains(&data.object.name));
-        if let Some(index) = uploading.index {
-            manifest.indexes.push(index);
-            manifest.tail.clear();
-        } else {
-            manifest.tail.extend(added.iter().cloned());
-        }
-        let (rewritten, indexed) = (uploading.rewrite, uploading.index.map(|index| index.name));
+        let rewritten = uploading.rewrite.take();
+        let kept = newest.indexes.iter().zip(counts).filter_map(|(index, count)| match &rewritten {
+            Some(Rewrite { old, new, .. }) if old.contains(index) => new.filter(|_| old[0] == *index),
+            Some(_) | None => (count < index.objects).then_some(*index),
+        });
+        manifest.indexes = kept.chain(uploading.index).collect();
+        manifest.tail = if uploading.index.is_some() { Vec::new() } else { tail };
+        let indexed = uploading.index.map(|index| index.name);
         assert_eq!(manifest.epoch, view.state.epoch, "only the holder of an epoch commits in it");
         let bytes = Bytes::from(manifest.encode());
         create_manifest(&manifest, &bytes, CutOp::Commit, turn);
@@ -350,6 +359,10 @@ impl Cuts {
                 Ok(None)
             }
             CutOp::Confirm => self.confirmed(result, view, turn),
+            CutOp::MergeRead => {
+                self.merge_read(result, view, turn);
+                Ok(None)
+            }
             CutOp::Remove => {
                 self.removed(result, turn);
                 Ok(None)
@@ -362,53 +375,56 @@ impl Cuts {
     }
 
     fn uploaded(&mut self, id: u32, result: ObjectResult, view: View<'_>, turn: &mut Turn<'_>) {
-        let renamed = match &result {
-            Err(error) if error.kind == ObjectErrorKind::Exists => Some(self.name(view.state.epoch)),
-            Ok(_) | Err(_) => None,
-        };
+        if let Some(upload) = self.merge.as_mut().and_then(|merge| merge.take_upload(id)) {
+            let settled = self.settle(id, upload, result, view, turn);
+            self.merge_written(settled);
+            return;
+        }
         let Some(Cut { stage: Stage::Uploading(uploading), .. }) = &mut self.cut else { return };
-        let Some(mut upload) = uploading.uploads.remove(&id) else { return };
-        match (result, renamed) {
-            (Ok(_), _) => {
-                let order = upload.order;
-                match upload.object().what {
-                    What::Data(data) => drop(uploading.data.insert(order, data)),
-                    What::State(state) => uploading.state = Some(state),
-                    What::Index(index) => uploading.index = Some(index),
-                    What::Rewritten(index) => {
-                        if let Some(rewrite) = &mut uploading.rewrite {
-                            rewrite.new = Some(index);
-                        }
-                    }
+        let Some(upload) = uploading.uploads.remove(&id) else { return };
+        let order = upload.order;
+        let settled = self.settle(id, upload, result, view, turn);
+        let Some(Cut { stage: Stage::Uploading(uploading), .. }) = &mut self.cut else { return };
+        match settled {
+            Settled::Written(What::Data(data)) => drop(uploading.data.insert(order, data)),
+            Settled::Written(What::State(state)) => uploading.state = Some(state),
+            Settled::Written(What::Index(index)) => uploading.index = Some(index),
+            Settled::Written(What::Rewritten(index)) => {
+                if let Some(rewrite) = &mut uploading.rewrite {
+                    rewrite.new = Some(index);
                 }
             }
+            Settled::Again(id, upload) => drop(uploading.uploads.insert(id, upload)),
+        }
+    }
+
+    /// An attempt to write an object has come to its end.
+    fn settle(
+        &mut self,
+        id: u32,
+        mut upload: Upload,
+        result: ObjectResult,
+        view: View<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Settled {
+        match result {
+            Ok(_) => Settled::Written(upload.object().what),
             // Most likely an attempt that seemed to fail. Nothing refers to it, so there is no need to know.
-            (Err(_), Some(name)) => {
+            Err(error) if error.kind == ObjectErrorKind::Exists => {
                 mark(Mark::UploadRenamed);
+                let name = self.name(view.state.epoch);
                 let order = upload.order;
                 let object = upload.object();
                 let (old, object) = (object.key, object.renamed(name));
-                uploading.uploads.insert(name.number, Upload::write(name.number, order, object, turn));
                 self.discard(old, turn);
+                Settled::Again(name.number, Upload::write(name.number, order, object, turn))
             }
-            (Err(_), None) if planted(Planted::FailedUploadCounted) => {
-                let order = upload.order;
-                match upload.object().what {
-                    What::Data(data) => drop(uploading.data.insert(order, data)),
-                    What::State(state) => uploading.state = Some(state),
-                    What::Index(index) => uploading.index = Some(index),
-                    What::Rewritten(index) => {
-                        if let Some(rewrite) = &mut uploading.rewrite {
-                            rewrite.new = Some(index);
-                        }
-                    }
-                }
-            }
-            (Err(error), None) => {
+            Err(_) if planted(Planted::FailedUploadCounted) => Settled::Written(upload.object().what),
+            Err(error) => {
                 mark(Mark::UploadFailed);
                 let attempts = upload.pause(turn);
                 tell_failure(attempts, &error, turn);
-                uploading.uploads.insert(id, upload);
+                Settled::Again(id, upload)
             }
         }
     }
@@ -513,6 +529,7 @@ impl Cuts {
     fn finish(&mut self, view: View<'_>, turn: &mut Turn<'_>) -> Committed {
         let Some(Cut {
             stage: Stage::Committing { manifest, added, unneeded, rewritten, indexed, .. },
+            merged,
             partitions,
             begun,
             upto,
@@ -522,7 +539,10 @@ impl Cuts {
             unreachable!("a commit is waited for")
         };
         mark(Mark::CutStored);
-        self.drop_unneeded(&manifest, &unneeded, rewritten, turn);
+        if let Some(merged) = &merged {
+            self.merge_committed(merged, turn);
+        }
+        self.drop_unneeded(&manifest, &unneeded, rewritten.as_ref(), turn);
         let mut bytes = 0;
         for data in &added {
             self.archive.add(data);
@@ -554,6 +574,9 @@ impl Cuts {
             turn.now.mono.since(begun).as_millis()
         )));
         self.newest = Some(manifest);
+        if self.stop_by.is_none() {
+            self.look_for_merge(turn);
+        }
         committed
     }
 
@@ -562,7 +585,7 @@ impl Cuts {
         &mut self,
         manifest: &Manifest,
         unneeded: &BTreeSet<ObjectName>,
-        rewritten: Option<Rewrite>,
+        rewritten: Option<&Rewrite>,
         turn: &mut Turn<'_>,
     ) {
         let Some(before) = self.newest.take() else { return };
@@ -570,7 +593,8 @@ impl Cuts {
         let data = self.archive.drop_unneeded(unneeded, stays);
         let mut gone: Vec<ObjectKey> = data.into_iter().map(ObjectKey::Data).collect();
         for index in before.indexes.iter().filter(|index| !stays(index.name)) {
-            let new = rewritten.filter(|rewrite| rewrite.old.name == index.name);
+            // Where several become one, that has all slots up to those of the last.
+            let new = rewritten.filter(|rewrite| rewrite.old.last() == Some(index));
             self.archive.index_replaced(index.name, new.and_then(|rewrite| rewrite.new).map(|new| new.name));
             gone.push(ObjectKey::Index(index.name));
         }

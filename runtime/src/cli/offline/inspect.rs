@@ -157,6 +157,7 @@ fn newest(store: &Stored) -> Result<ObjectKey, Failure> {
             ObjectReply::Bytes(_)
             | ObjectReply::Created
             | ObjectReply::Batches(_)
+            | ObjectReply::Object(_)
             | ObjectReply::Keys(_)
             | ObjectReply::Removed,
         ) => {
