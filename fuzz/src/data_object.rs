@@ -8,7 +8,7 @@ use evenkeel_core::{
     port::{ObjectErrorKind, ObjectReply, ObjectRequest, ReadBatches},
     store::{
         ObjectKey,
-        data::{Footer, MAGIC, TRAILER_BYTES},
+        data::{Footer, FooterPart, MAGIC, TRAILER_BYTES},
         perform,
     },
     units::Offset,
@@ -20,7 +20,7 @@ use crate::{
     shelf::{Objects, Shelf},
     stored::{
         Stored, WrittenObject, WrittenPart,
-        asked::{batches, is_about_damage, known, some_of, wanted},
+        asked::{batches, is_about_damage, known, some_of, wanted, whole},
         hurt::{self, hurt},
     },
 };
@@ -64,6 +64,7 @@ fn reads_whole(shelf: &Shelf, written: &WrittenObject) {
     let (front, trailer) = (&bytes[..MAGIC.len()], &bytes[bytes.len() - TRAILER_BYTES as usize..]);
     assert_eq!(front, MAGIC);
     assert_eq!(Footer::trailer(trailer), Ok((object.footer_len, object.footer_crc)));
+    assert_eq!(whole(shelf, object), Ok(all_of(written)));
     for (part, told) in written.parts.iter().zip(&written.reference.parts) {
         assert_eq!(part.as_told().told(), Some(*told), "the reference says what is there");
         let read = |from, upto: Option<u64>| ReadBatches {
@@ -79,6 +80,11 @@ fn reads_whole(shelf: &Shelf, written: &WrittenObject) {
         let from = Offset(told.end.0 - 1);
         assert_eq!(batches(shelf, &read(from, Some(1))), Ok(part.batches[last..].to_vec()));
     }
+}
+
+/// What a read of a whole object is to give.
+fn all_of(written: &WrittenObject) -> Vec<(FooterPart, Vec<Bytes>)> {
+    written.parts.iter().map(|part| (part.as_told(), part.batches.clone())).collect()
 }
 
 /// What a listing says, and that there is no answer, decides neither which manifest is the newest nor that there is none.
@@ -158,6 +164,12 @@ fn damages(stored: &Stored, choices: &mut Choices<'_>, requests: &mut Choices<'_
         Err(error) => is_about_damage(&error, &sound, &objects),
     }
     for written in &stored.data {
+        let (found, peak) = peak_of(|| whole(&shelf, written.reference.object));
+        assert!(peak <= PEAK_BESIDES + PEAK_PER_BYTE * size, "{peak} bytes for a store of {size}");
+        match found {
+            Ok(found) => assert_eq!(found, all_of(written), "{done:?}"),
+            Err(error) => is_about_damage(&error, &sound, &objects),
+        }
         for part in &written.parts {
             let read = some_of(written.reference.object, part.partition, &part.told, requests);
             answers(&shelf, (&sound, &objects), part, &read, &done);

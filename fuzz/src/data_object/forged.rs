@@ -20,7 +20,7 @@ use crate::{
     shelf::Shelf,
     stored::{
         Stored,
-        asked::{batches, some_of, wanted},
+        asked::{batches, some_of, wanted, whole},
     },
 };
 
@@ -76,6 +76,21 @@ pub(super) fn forged(mut choices: Choices<'_>) {
         for _ in 0..REQUESTS {
             let read = some_of(object, part.partition, &part.batches, &mut requests);
             answers(&shelf, footer.as_ref(), &read);
+        }
+    }
+    // All that it names, or nothing: what is served part by part, and no more than that.
+    if let Ok(found) = whole(&shelf, object) {
+        let footer = footer.as_ref().expect("by a footer that is none nothing is read");
+        assert!(found.iter().map(|(part, _)| part).eq(&footer.parts));
+        for (part, given) in found {
+            let read = ReadBatches {
+                object,
+                partition: part.partition,
+                from: Offset(0),
+                newest_min: None,
+                bytes_max: u64::MAX,
+            };
+            assert_eq!(batches(&shelf, &read), Ok(given));
         }
     }
     let all =

@@ -7,8 +7,9 @@ use evenkeel_core::{
     limits::{CHECKPOINT_BYTES_MAX, INDEX_BYTES_MAX},
     port::{ObjectError, ObjectErrorKind, ObjectReply, ObjectRequest, ReadBatches},
     store::{
-        ObjectKey, StoredObject, check_order, data::FooterBatch, perform, read_index, read_manifest,
-        read_state,
+        ObjectKey, StoredObject, check_order,
+        data::{FooterBatch, FooterPart},
+        perform, read_index, read_manifest, read_state,
     },
     units::{Offset, PartitionId, Timestamp},
 };
@@ -65,6 +66,20 @@ pub fn batches(shelf: &Shelf, read: &ReadBatches) -> Result<Vec<Bytes>, ObjectEr
         panic!("a reply to another request than that for batches")
     };
     Ok(batches)
+}
+
+/// Asks for a whole object, as a merge does.
+///
+/// # Errors
+/// What the request ended in.
+///
+/// # Panics
+/// A finding: the reply belongs to another request.
+pub fn whole(shelf: &Shelf, object: StoredObject) -> Result<Vec<(FooterPart, Vec<Bytes>)>, ObjectError> {
+    let ObjectReply::Object(parts) = perform(shelf, &ObjectRequest::ReadObject(object))? else {
+        panic!("a reply to another request than that for an object")
+    };
+    Ok(parts)
 }
 
 /// Asserts that an error says of an object that it is not what was written, and that this is so: `sound` is what was, `objects` what is.

@@ -163,6 +163,34 @@ fn no_damaged_byte_of_an_object_is_served() {
 }
 
 #[test]
+fn a_whole_object_comes_with_all_it_has_and_not_with_a_damaged_byte() {
+    let (shelf, reference, batches) = shelf();
+    let request = ObjectRequest::ReadObject(reference.object);
+    let Ok(ObjectReply::Object(parts)) = perform(&shelf, &request) else { panic!("it is whole") };
+    let told: Vec<_> = parts.iter().filter_map(|(part, _)| part.told()).collect();
+    assert_eq!(told, reference.parts);
+    assert_eq!(parts.into_iter().flat_map(|(_, batches)| batches).collect::<Vec<_>>(), batches);
+    let whole = shelf.objects[&ObjectKey::Data(NAME)].clone();
+    let kind = |bytes| {
+        let objects = BTreeMap::from([(ObjectKey::Data(NAME), bytes)]);
+        let found = perform(&Shelf { objects, ..Shelf::default() }, &request);
+        found.map(drop).map_err(|error| error.kind)
+    };
+    let footer_end = (reference.object.footer_at() + u64::from(reference.object.footer_len)) as usize;
+    // What a batch's own checksum does not cover of its header, its length aside, the footer says.
+    for at in 8..footer_end {
+        let mut damaged = whole.to_vec();
+        damaged[at] ^= 1;
+        assert_eq!(kind(Bytes::from(damaged)), Err(ObjectErrorKind::Damaged), "byte {at}");
+    }
+    for upto in [0, 8, footer_end, whole.len() - 1] {
+        assert_eq!(kind(whole.slice(..upto)), Err(ObjectErrorKind::Damaged), "cut at {upto}");
+    }
+    let longer = [&whole[..], &[0]].concat();
+    assert_eq!(kind(Bytes::from(longer)), Ok(()), "what is behind it is not asked for");
+}
+
+#[test]
 fn a_batch_with_other_offsets_than_its_footer_says_is_not_served() {
     // An offset is looked for in the footer: by this one, offset 9 would be passed over and the batch behind it served.
     for delta in [8, 5] {
