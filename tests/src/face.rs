@@ -193,6 +193,18 @@ impl Face {
         self.room.shelf().objects.insert(key.to_string(), Arc::new(vec![b'x'; 3]));
     }
 
+    /// Changes an object behind everybody's back. Returns what it was.
+    ///
+    /// # Panics
+    /// There is no such object here.
+    pub fn change(&self, key: &str, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut shelf = self.room.shelf();
+        let object = shelf.objects.get_mut(key).expect("it is there");
+        let before = object.to_vec();
+        change(Arc::make_mut(object));
+        before
+    }
+
     /// Whether an object is there.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {

@@ -248,10 +248,20 @@ fn produced_at(answer: &[u8]) -> usize {
 /// The answer is no such answer, or says that there was an error.
 #[must_use]
 pub fn batches(answer: &[u8]) -> Vec<BatchHeader> {
+    let (error, batches) = fetched(answer);
+    assert_eq!(error, 0);
+    batches
+}
+
+/// Error code of a fetch answer (version 11) with one topic and one partition, and the headers of its batches.
+///
+/// # Panics
+/// The answer is no such answer.
+#[must_use]
+pub fn fetched(answer: &[u8]) -> (i16, Vec<BatchHeader>) {
     let mut bytes = Bytes::copy_from_slice(&answer[4..]);
     let response = FetchResponse::decode(&mut bytes, 11).expect("a fetch answer");
     let partition = &response.responses[0].partitions[0];
-    assert_eq!(partition.error_code, 0);
     let mut rest = partition.records.clone().unwrap_or_default();
     let mut found = Vec::new();
     while !rest.is_empty() {
@@ -260,5 +270,5 @@ pub fn batches(answer: &[u8]) -> Vec<BatchHeader> {
         assert_eq!(crc32c::crc32c(&batch[CRC_COVERS_FROM..]), header.crc);
         found.push(header);
     }
-    found
+    (partition.error_code, found)
 }
