@@ -199,6 +199,16 @@ impl Broker {
         }
     }
 
+    /// Bytes of records that are not in the object store, and whether writes are refused for what is not there. `None` as for
+    /// [`Broker::recovery_point`].
+    #[must_use]
+    pub fn unstored(&self) -> Option<(u64, bool)> {
+        match &self.stage {
+            Stage::Live(live) => live.cuts.as_ref().map(|cuts| (cuts.unstored_bytes(), cuts.is_overdue())),
+            Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended => None,
+        }
+    }
+
     /// All that the log says below is in the object store. `None` without one, and until it has answered.
     #[must_use]
     pub fn stored(&self) -> Option<Lsn> {

@@ -24,7 +24,7 @@ use std::{
 use evenkeel_core::{
     Broker, ClientEvent, Config, Effect, Event, Notice, Now,
     port::{DiskRequest, DiskResult, Fault, Lane, Level, ObjectRequest, ObjectResult, Response},
-    units::{ConnId, Instant, OpId, Tag, Timestamp},
+    units::{ConnId, Instant, Lsn, OpId, Tag, Timestamp},
 };
 use tokio::sync::{Notify, mpsc};
 
@@ -58,6 +58,30 @@ pub enum Phase {
     },
     /// Ended itself, or refused to start.
     Halted(Fault),
+}
+
+/// What there is to measure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Everything in the log below is durable; `None`: it is being recovered.
+    pub durable: Option<Lsn>,
+    /// Of the object store; `None`: there is none, or the log is being recovered.
+    pub store: Option<StoreFigures>,
+    /// Connections of clients.
+    pub connections: usize,
+}
+
+/// What there is to measure of the object store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreFigures {
+    /// How old the oldest change is that a loss of the disk would take away.
+    pub recovery_point: Duration,
+    /// Bytes of records that are in the log only.
+    pub unflushed_bytes: u64,
+    /// Writes are refused, for what is not stored is too old or too much.
+    pub refuses: bool,
+    /// Everything in the log below is stored; `None`: the store has not answered yet.
+    pub stored: Option<Lsn>,
 }
 
 struct Brain {
@@ -119,6 +143,28 @@ impl Driver {
     #[must_use]
     pub fn phase(&self) -> &Signal<Phase> {
         &self.phase
+    }
+
+    /// What there is to measure now.
+    pub fn figures(self: &Arc<Self>) -> Figures {
+        let now = self.now().mono;
+        let figures = {
+            let broker = &locked(&self.brain).broker;
+            let store = broker.recovery_point(now).zip(broker.unstored());
+            Figures {
+                durable: broker.durable(),
+                store: store.map(|(recovery_point, (unflushed_bytes, refuses))| StoreFigures {
+                    recovery_point,
+                    unflushed_bytes,
+                    refuses,
+                    stored: broker.stored(),
+                }),
+                connections: locked(&self.connections).len(),
+            }
+        };
+        // Whoever found the brain taken meanwhile has left its event.
+        self.pump(ROUNDS, false);
+        figures
     }
 
     /// Asks for an orderly stop.

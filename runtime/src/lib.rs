@@ -13,6 +13,7 @@ pub mod disk;
 pub mod driver;
 pub mod frames;
 pub mod lanes;
+pub mod metrics;
 pub mod object;
 pub mod server;
 pub mod settings;

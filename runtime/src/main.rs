@@ -126,6 +126,13 @@ async fn serve(settings: &Serve) -> ExitCode {
         Ok(bound) => bound,
         Err(error) => return unusable(&format!("cannot listen on {}: {error}", settings.listen)),
     };
+    let metrics = match &settings.metrics_listen {
+        None => None,
+        Some(listen) => match tokio::net::TcpListener::bind((&listen.host[..], listen.port)).await {
+            Ok(listener) => Some(listener),
+            Err(error) => return unusable(&format!("cannot listen for metrics on {listen}: {error}")),
+        },
+    };
     let config = match settings.config(bound) {
         Ok(config) => config,
         Err(error) => return unusable(&error),
@@ -143,6 +150,9 @@ async fn serve(settings: &Serve) -> ExitCode {
         config.node_id,
         path.display()
     );
+    if let Some(Ok(address)) = metrics.as_ref().map(tokio::net::TcpListener::local_addr) {
+        tracing::info!("metrics on http://{address}/metrics");
+    }
     let disk: Arc<dyn Disk> = Arc::new(files);
     let lanes = match Threads::start(&disk) {
         Ok(lanes) => Box::new(lanes),
@@ -160,7 +170,8 @@ async fn serve(settings: &Serve) -> ExitCode {
         Ok(stop) => stop,
         Err(error) => return unusable(&format!("cannot listen for signals: {error}")),
     };
-    match server::serve(listener, config, settings.serving(), rand::random(), lanes, couriers, shards, stop)
+    let seed = rand::random();
+    match server::serve(listener, config, settings.serving(), seed, lanes, couriers, shards, metrics, stop)
         .await
     {
         Ended::Stopped { unstored: false } => ExitCode::SUCCESS,

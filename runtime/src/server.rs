@@ -14,6 +14,7 @@ use crate::{
     driver::{Driver, Phase},
     frames::Budget,
     lanes::Lanes,
+    metrics,
     shards::Shards,
     signal::Signal,
 };
@@ -64,7 +65,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
     clippy::too_many_arguments,
     reason = "each is one thing that a start needs, and there is one caller"
 )]
-/// Serves on a bound listener until `stop` comes, or the broker ends itself.
+/// Serves on a bound listener until `stop` comes, or the broker ends itself. `metrics`: where figures are asked for, from the start of
+/// recovery on.
 pub async fn serve(
     listener: TcpListener,
     config: Config,
@@ -73,10 +75,14 @@ pub async fn serve(
     lanes: Box<dyn Lanes>,
     couriers: Option<Box<dyn Couriers>>,
     shards: Shards,
+    metrics: Option<TcpListener>,
     stop: impl Future<Output = ()>,
 ) -> Ended {
     let advertised = format!("{}:{}", config.advertised_host, config.advertised_port);
     let driver = Driver::start(config, seed, lanes, couriers);
+    if let Some(listener) = metrics {
+        tokio::spawn(metrics::serve(listener, Arc::clone(&driver)));
+    }
     let phase = driver.phase();
     tokio::pin!(stop);
     let stopped_early = tokio::select! {

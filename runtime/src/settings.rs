@@ -78,6 +78,10 @@ pub struct Serve {
     #[arg(long, env = "EVENKEEL_ADVERTISED_ADDR", value_name = "HOST:PORT", value_parser = host_port)]
     pub advertised_addr: Option<HostPort>,
 
+    /// Address for metrics: GET /metrics, Prometheus' text format. Default: none. Whoever can connect can read them.
+    #[arg(long, env = "EVENKEEL_METRICS_LISTEN", value_name = "HOST:PORT", value_parser = listen)]
+    pub metrics_listen: Option<HostPort>,
+
     /// Directory of the log. Created if it is not there; used by one broker at a time.
     #[arg(long, env = "EVENKEEL_DATA_DIR", default_value = "data", value_name = "DIR")]
     pub data_dir: PathBuf,

@@ -6,6 +6,8 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
     path::Path,
     time::{Duration, Instant},
 };
@@ -588,4 +590,64 @@ fn a_store_in_memory_is_announced_and_missed_by_the_next_start() {
         Start::Serving(_) => panic!("it serves without what was stored"),
         Start::Ended(status, log) => assert_eq!(status.code(), Some(5), "{log}"),
     }
+}
+
+/// One request on a connection of its own: the head and the body of its answer.
+fn http(address: SocketAddr, request: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let head = format!("{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    (head.to_string(), body.to_string())
+}
+
+#[test]
+fn metrics_tell_how_old_and_how_much_is_what_is_not_stored() {
+    let temporary = tempfile::tempdir().expect("a temporary directory");
+    let store = Store::new();
+    let listen = free_address();
+    let (listen_text, refusing) = (listen.to_string(), ["--max-unflushed-age", "3s"]);
+    let metrics = ["--metrics-listen", &listen_text];
+    let mut broker = store.start(&temporary.path().join("data"), &[&OFTEN[..], &metrics, &refusing].concat());
+    let value = |name: &str| {
+        let (head, body) = http(listen, "GET /metrics");
+        assert!(
+            head.starts_with("HTTP/1.1 200 ") && head.contains("content-type: text/plain; version=0.0.4"),
+            "{head}"
+        );
+        let name = format!("evenkeel_{name} ");
+        let line = body.lines().find_map(|line| line.strip_prefix(&name)).expect("it is told");
+        line.parse::<f64>().expect("a number")
+    };
+    kafka::create_topic(&broker.bootstrap(), "t", 1);
+    store.write_until_cut(&broker, "t", b"stored");
+    wait_for("all to be stored", || (value("rpo_seconds") == 0.0).then_some(()));
+    assert_eq!((value("serving"), value("unflushed_bytes"), value("writes_refused")), (1.0, 0.0, 0.0));
+    let (stored, durable) = (value("stored_lsn"), value("durable_lsn"));
+    assert!(0.0 < stored && stored <= durable, "{stored} of {durable}");
+
+    store.during(Weather::Away, || {
+        let begun = Instant::now();
+        write(&broker, "t", 0, &[b'x'; 1000]);
+        let written = Instant::now();
+        assert!(value("unflushed_bytes") > 1000.0);
+        wait_for("writes to be refused", || (value("writes_refused") == 1.0).then_some(()));
+        let at_least = written.elapsed().as_secs_f64();
+        let told = value("rpo_seconds");
+        assert!(told > 3.0 && (at_least..=begun.elapsed().as_secs_f64()).contains(&told), "{told} s");
+        assert_eq!(value("stored_lsn"), stored);
+    });
+    wait_for("all to be stored", || (value("rpo_seconds") == 0.0).then_some(()));
+    assert_eq!((value("unflushed_bytes"), value("writes_refused")), (0.0, 0.0));
+    assert!(value("stored_lsn") > stored);
+
+    assert!(http(listen, "GET /").0.starts_with("HTTP/1.1 404 "));
+    assert!(http(listen, "POST /metrics").0.starts_with("HTTP/1.1 405 "));
+    assert_eq!(http(listen, "HEAD /metrics").1, "");
+    // Bytes that are no request end their connection only.
+    TcpStream::connect(listen).and_then(|mut stream| stream.write_all(&[0xff; 100])).expect("sent");
+    assert_eq!(value("serving"), 1.0);
+    assert_eq!(broker.stop().code(), Some(0));
 }

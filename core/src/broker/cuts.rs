@@ -281,6 +281,11 @@ impl Cuts {
         self.overdue
     }
 
+    /// Bytes of records that are not stored.
+    pub(super) fn unstored_bytes(&self) -> u64 {
+        self.unstored_bytes
+    }
+
     /// How long ago the oldest change was made that a loss of the disk would take away.
     pub(super) fn recovery_point(&self, now: Instant) -> Duration {
         let in_cut = self.cut.as_ref().and_then(|cut| cut.since);

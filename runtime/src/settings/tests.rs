@@ -7,9 +7,14 @@ use evenkeel_core::limits::RETENTION;
 use super::*;
 
 /// Another value than the default, for every flag that has one; and how to see that it took effect.
-const OTHER: [(&str, &str, &str); 37] = [
+const OTHER: [(&str, &str, &str); 38] = [
     ("EVENKEEL_LISTEN", "127.0.0.1:1234", "host: \"127.0.0.1\", port: 1234"),
     ("EVENKEEL_ADVERTISED_ADDR", "there:77", "host: \"there\", port: 77"),
+    (
+        "EVENKEEL_METRICS_LISTEN",
+        "127.0.0.1:1235",
+        "metrics_listen: Some(HostPort { host: \"127.0.0.1\", port: 1235",
+    ),
     ("EVENKEEL_DATA_DIR", "elsewhere", "data_dir: \"elsewhere\""),
     ("EVENKEEL_CLUSTER_ID", "mine", "cluster_id: Some(\"mine\")"),
     ("EVENKEEL_NODE_ID", "42", "node_id: 42"),

@@ -84,7 +84,8 @@ async fn broker(machine: Arc<Mutex<Machine>>, seed: u64) {
     let stop = async move { stop.notified().await };
     let serving = Serving { idle_timeout: Duration::from_secs(30), ..Serving::default() };
     let ended =
-        server::serve(listener, config, serving, seed + starts, lanes, None, Shards::default(), stop).await;
+        server::serve(listener, config, serving, seed + starts, lanes, None, Shards::default(), None, stop)
+            .await;
     locked(&machine).ended = Some(ended);
 }
 

@@ -1,0 +1,102 @@
+//! Figures for who watches the broker: `GET /metrics`, in Prometheus' text format 0.0.4.
+
+use std::{convert::Infallible, fmt::Write as _, io, sync::Arc, time::Duration};
+
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{ALLOW, CONTENT_TYPE, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpListener, sync::Semaphore};
+
+use crate::driver::{Driver, Figures, Phase};
+
+/// Connections at once; more wait.
+const CONNECTIONS_MAX: usize = 8;
+/// So long one lasts at most.
+const CONNECTION_TIME: Duration = Duration::from_secs(60);
+/// After the system gave no connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const CONTENT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Answers requests until it is dropped.
+pub async fn serve(listener: TcpListener, driver: Arc<Driver>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            Err(_) => {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let driver = Arc::clone(&driver);
+        tokio::spawn(async move {
+            let answers = service_fn(|request| {
+                let answer = answer(&request, &driver);
+                async { Ok::<_, Infallible>(answer) }
+            });
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answers);
+            // One that breaks off, or is not HTTP, is its client's business.
+            let _ = tokio::time::timeout(CONNECTION_TIME, connection).await;
+            drop(place);
+        });
+    }
+}
+
+fn answer(request: &Request<Incoming>, driver: &Arc<Driver>) -> Response<String> {
+    let mut response = Response::new(String::new());
+    if request.uri().path() != "/metrics" {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        *response.body_mut() = String::from("the metrics are at /metrics\n");
+    } else if request.method() != Method::GET && request.method() != Method::HEAD {
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    } else {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
+        *response.body_mut() = text(&driver.figures(), driver.phase().get() == Phase::Serving);
+    }
+    response
+}
+
+/// All metrics. What is not known yet is left out.
+fn text(figures: &Figures, serving: bool) -> String {
+    let mut out = String::new();
+    let mut gauge = |name: &str, help: &str, value: &str| {
+        let _ = write!(out, "# HELP evenkeel_{name} {help}\n# TYPE evenkeel_{name} gauge\nevenkeel_{name}");
+        let _ = writeln!(out, "{value}");
+    };
+    let version = format!("{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+    gauge("build_info", "The version, always 1.", &version);
+    let mut number =
+        |name: &str, help: &str, value: &dyn std::fmt::Display| gauge(name, help, &format!(" {value}"));
+    number("serving", "1 while clients are served, 0 in recovery and while stopping.", &u8::from(serving));
+    number("connections", "Connections of clients.", &figures.connections);
+    if let Some(durable) = figures.durable {
+        number("durable_lsn", "All entries of the log below this LSN are durable.", &durable);
+    }
+    if let Some(store) = &figures.store {
+        let help = "Age of the oldest change that a loss of the disk would take away; 0 if there is none.";
+        number("rpo_seconds", help, &format!("{:.6}", store.recovery_point.as_secs_f64()));
+        number(
+            "unflushed_bytes",
+            "Bytes of records that are in the log and not in the object store.",
+            &store.unflushed_bytes,
+        );
+        let help =
+            "1 while writes are refused because what is not in the object store is too old or too much.";
+        number("writes_refused", help, &u8::from(store.refuses));
+        if let Some(stored) = store.stored {
+            number("stored_lsn", "All entries of the log below this LSN are in the object store.", &stored);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
