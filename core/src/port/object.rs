@@ -2,7 +2,7 @@
 //!
 //! There is no way to overwrite: an object is created where there is none, or not at all.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, vec, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
@@ -175,6 +175,10 @@ pub trait ObjectStore: Send + Sync {
     fn create(&self, key: ObjectKey, data: &[Bytes]) -> Result<(), ObjectError>;
     /// Bytes `from..from + len` of an object; fewer where it ends.
     fn read_at(&self, key: ObjectKey, from: u64, len: u64) -> Result<Bytes, ObjectError>;
+    /// The same in slices, for whoever has it in several: joining them would be a copy.
+    fn read_slices_at(&self, key: ObjectKey, from: u64, len: u64) -> Result<Vec<Bytes>, ObjectError> {
+        self.read_at(key, from, len).map(|bytes| vec![bytes])
+    }
     /// A whole object. One of more than `bytes_max` bytes is [`ObjectErrorKind::Damaged`].
     fn read(&self, key: ObjectKey, bytes_max: u64) -> Result<Bytes, ObjectError>;
     /// All objects of a kind whose keys come behind `after`, in the order of their keys. Keys that are not ours are left out.

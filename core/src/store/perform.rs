@@ -1,6 +1,6 @@
 //! Carries out a request on a store. Blocking; the byte work of reads is done here, outside the brain.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{collections::VecDeque, format, string::String, vec, vec::Vec};
 
 use bytes::Bytes;
 
@@ -13,7 +13,7 @@ use crate::{
     store::{
         ObjectKey, StoredObject,
         data::{FooterBatch, FooterPart},
-        read::{damaged, exactly, footer_of, read_footer},
+        read::{damaged, exactly, exactly_in_slices, footer_of, read_footer},
     },
     wire::batch,
 };
@@ -69,8 +69,8 @@ fn read_batches(store: &dyn ObjectStore, read: &ReadBatches) -> Result<Vec<Bytes
     if from + len > read.object.footer_at() {
         return Err(behind_itself(key));
     }
-    let bytes = exactly(store, key, from, len)?;
-    split(key, &part.batches[first..upto], bytes)
+    let slices = exactly_in_slices(store, key, from, len)?;
+    split(key, &part.batches[first..upto], slices)
 }
 
 fn bytes_of(batches: &[FooterBatch]) -> u64 {
@@ -81,11 +81,12 @@ fn behind_itself(key: ObjectKey) -> ObjectError {
     damaged(key, String::from("its footer names batches behind its own place"))
 }
 
-/// Bytes that are batches, one behind the other, each held against what the footer says of it.
-fn split(key: ObjectKey, told: &[FooterBatch], mut bytes: Bytes) -> Result<Vec<Bytes>, ObjectError> {
+/// Slices that are batches, one behind the other, each held against what the footer says of it. They have as many bytes as it says.
+fn split(key: ObjectKey, told: &[FooterBatch], slices: Vec<Bytes>) -> Result<Vec<Bytes>, ObjectError> {
     let mut batches = Vec::with_capacity(told.len());
+    let mut slices = VecDeque::from(slices);
     for told in told {
-        let one = bytes.split_to(told.len as usize);
+        let one = take(&mut slices, told.len as usize);
         let header = batch::verify_stored(&one, told.base_offset, told.leader_epoch)
             .map_err(|why| damaged(key, format!("batch at offset {}: {why}", told.base_offset)))?;
         if header.last_offset() != told.last_offset() {
@@ -95,6 +96,25 @@ fn split(key: ObjectKey, told: &[FooterBatch], mut bytes: Bytes) -> Result<Vec<B
         batches.push(one);
     }
     Ok(batches)
+}
+
+/// The first bytes of slices; a copy only where they are in more than one.
+fn take(slices: &mut VecDeque<Bytes>, len: usize) -> Bytes {
+    while slices.front().is_some_and(Bytes::is_empty) {
+        slices.pop_front();
+    }
+    if let Some(first) = slices.front_mut().filter(|first| first.len() >= len) {
+        return first.split_to(len);
+    }
+    let mut joined = Vec::with_capacity(len);
+    while joined.len() < len {
+        let Some(mut first) = slices.pop_front() else { break };
+        joined.extend_from_slice(&first.split_to(first.len().min(len - joined.len())));
+        if !first.is_empty() {
+            slices.push_front(first);
+        }
+    }
+    Bytes::from(joined)
 }
 
 /// In one request: the footer is cut out of what comes.
@@ -113,7 +133,7 @@ fn read_object(
         if upto > footer_at {
             return Err(behind_itself(key));
         }
-        let batches = split(key, &part.batches, bytes.slice(from..upto))?;
+        let batches = split(key, &part.batches, vec![bytes.slice(from..upto)])?;
         parts.push((part, batches));
     }
     Ok(parts)

@@ -1,6 +1,6 @@
 //! What was read from the store, held against what refers to it: the one place that says whether an object is the right one.
 
-use alloc::{collections::BTreeMap, format, string::String};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use bytes::Bytes;
 
@@ -118,9 +118,28 @@ pub(super) fn exactly(
 ) -> Result<Bytes, ObjectError> {
     let bytes = store.read_at(key, from, len)?;
     if bytes.len() as u64 != len {
-        return Err(damaged(key, format!("{len} bytes from {from} wanted, {} there", bytes.len())));
+        return Err(short(key, from, len, bytes.len() as u64));
     }
     Ok(bytes)
+}
+
+/// The same in slices.
+pub(super) fn exactly_in_slices(
+    store: &dyn ObjectStore,
+    key: ObjectKey,
+    from: u64,
+    len: u64,
+) -> Result<Vec<Bytes>, ObjectError> {
+    let slices = store.read_slices_at(key, from, len)?;
+    let there: u64 = slices.iter().map(|slice| slice.len() as u64).sum();
+    if there != len {
+        return Err(short(key, from, len, there));
+    }
+    Ok(slices)
+}
+
+fn short(key: ObjectKey, from: u64, len: u64, there: u64) -> ObjectError {
+    damaged(key, format!("{len} bytes from {from} wanted, {there} there"))
 }
 
 pub(super) fn damaged(key: ObjectKey, detail: String) -> ObjectError {

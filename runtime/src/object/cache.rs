@@ -187,7 +187,7 @@ impl Cache {
         Ok(bytes)
     }
 
-    fn read(self: &Arc<Self>, range: Range) -> Result<Bytes, ObjectError> {
+    fn read(self: &Arc<Self>, range: Range) -> Result<Vec<Bytes>, ObjectError> {
         let mut parts = Parts { range, at: range.from, taken: Vec::new() };
         while parts.at < range.upto {
             let found = self.held().find(Range { from: parts.at, ..range });
@@ -215,7 +215,7 @@ impl Cache {
                 break;
             }
         }
-        Ok(parts.join())
+        Ok(parts.slices())
     }
 }
 
@@ -250,15 +250,21 @@ impl Parts {
         self.taken.last().is_some_and(|taken| taken.short)
     }
 
-    fn join(self) -> Bytes {
-        if let [Taken { bytes, extent_bytes, .. }] = &self.taken[..]
-            && bytes.len() >= extent_bytes / PINNED_MAX
-        {
-            return bytes.clone();
-        }
-        let mut joined = Vec::with_capacity(self.taken.iter().map(|taken| taken.bytes.len()).sum());
-        self.taken.iter().for_each(|taken| joined.extend_from_slice(&taken.bytes));
-        Bytes::from(joined)
+    /// All that was taken. Of an extent that is much larger than what is wanted of it, a copy: the answer would keep all of it.
+    fn slices(self) -> Vec<Bytes> {
+        let slice = |taken: Taken| match taken.bytes.len() >= taken.extent_bytes / PINNED_MAX {
+            true => taken.bytes,
+            false => Bytes::copy_from_slice(&taken.bytes),
+        };
+        self.taken.into_iter().map(slice).collect()
+    }
+}
+
+/// One after the other; a copy, if there is more than one.
+fn join(mut slices: Vec<Bytes>) -> Bytes {
+    match slices.len() {
+        0 | 1 => slices.pop().unwrap_or_default(),
+        _ => Bytes::from(slices.concat()),
     }
 }
 
@@ -275,10 +281,14 @@ impl ObjectStore for View<'_> {
     }
 
     fn read_at(&self, key: ObjectKey, from: u64, len: u64) -> Result<Bytes, ObjectError> {
+        self.read_slices_at(key, from, len).map(join)
+    }
+
+    fn read_slices_at(&self, key: ObjectKey, from: u64, len: u64) -> Result<Vec<Bytes>, ObjectError> {
         let upto = from.saturating_add(len);
         let within = key == ObjectKey::Data(self.object.name) && len > 0 && upto <= self.object.len;
         if !within {
-            return self.cache.store.read_at(key, from, len);
+            return self.cache.store.read_slices_at(key, from, len);
         }
         let range = Range { object: self.object, from, upto };
         // A footer is read again and again, and nothing follows it.

@@ -19,6 +19,8 @@ struct Shelf {
     unlisted: Option<ObjectKey>,
     /// No answer for this one.
     silent: Option<ObjectKey>,
+    /// Parts come in slices of so many bytes, with empty ones between; `None`: in one.
+    sliced: Option<usize>,
 }
 
 fn error(kind: ObjectErrorKind, key: ObjectKey) -> ObjectError {
@@ -33,6 +35,11 @@ impl ObjectStore for Shelf {
         let bytes = self.read(key, u64::MAX)?;
         let (from, upto) = (bytes.len().min(from as usize), bytes.len().min((from + len) as usize));
         Ok(bytes.slice(from..upto))
+    }
+    fn read_slices_at(&self, key: ObjectKey, from: u64, len: u64) -> Result<Vec<Bytes>, ObjectError> {
+        let bytes = self.read_at(key, from, len)?;
+        let Some(each) = self.sliced else { return Ok(vec![bytes]) };
+        Ok(bytes.chunks(each).flat_map(|slice| [Bytes::copy_from_slice(slice), Bytes::new()]).collect())
     }
     fn read(&self, key: ObjectKey, _: u64) -> Result<Bytes, ObjectError> {
         if self.silent == Some(key) {
@@ -133,6 +140,19 @@ fn the_batches_from_an_offset_on_come_as_they_were_written() {
     assert_eq!(got(1, 30, 1000), Ok(ObjectReply::Batches(Vec::new())), "behind the end");
     let kind = got(3, 0, 1000).map_err(|error| error.kind);
     assert_eq!(kind, Err(ObjectErrorKind::Damaged), "a partition that should be there");
+}
+
+#[test]
+fn batches_come_the_same_from_slices_of_any_size() {
+    let (shelf, reference, batches) = shelf();
+    let whole = shelf.objects[&ObjectKey::Data(NAME)].clone();
+    for each in 1..=whole.len() {
+        let sliced = Shelf { sliced: Some(each), ..shelf_of(&shelf) };
+        for (partition, range) in [(1, &batches[..3]), (2, &batches[3..])] {
+            let got = perform(&sliced, &read(&reference, partition, 0, 1000));
+            assert_eq!(got, Ok(ObjectReply::Batches(range.to_vec())), "slices of {each} bytes");
+        }
+    }
 }
 
 #[test]
