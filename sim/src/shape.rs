@@ -370,7 +370,7 @@ enum Slot<'a> {
 type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
 
 /// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
-const KNOBS: [Knob; 56] = [
+const KNOBS: [Knob; 59] = [
     ("operations", |shape| Slot::Long(&mut shape.operations)),
     ("crashes", |shape| Slot::Long(&mut shape.crashes)),
     ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
@@ -411,6 +411,9 @@ const KNOBS: [Knob; 56] = [
     ("age_limited", |shape| Slot::Flag(&mut shape.age_limited)),
     ("garbage_micros", |shape| Slot::Long(&mut shape.garbage_micros)),
     ("manifests_kept", |shape| Slot::Long(&mut shape.manifests_kept)),
+    ("cut_pause_micros", |shape| Slot::Long(&mut shape.cut_pause_micros)),
+    ("merged_objects", |shape| Slot::Long(&mut shape.merged_objects)),
+    ("merged_bytes", |shape| Slot::Long(&mut shape.merged_bytes)),
     ("start_wait_micros", |shape| Slot::Long(&mut shape.start_wait_micros)),
     ("stop_wait_micros", |shape| Slot::Long(&mut shape.stop_wait_micros)),
     ("store_micros", |shape| Slot::Long(&mut shape.store_micros)),
