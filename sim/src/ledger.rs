@@ -247,8 +247,10 @@ pub struct Ledger {
     pub producer_ids: BTreeSet<i64>,
     /// Whether the disk may refuse reads or room: errors that say so are then no surprise.
     pub disk_fails: bool,
-    /// The process serves and does not know yet what the object store has.
-    pub store_unknown: bool,
+    /// Until when the process did not know what the object store has. What was asked up to then may fail for that, and be answered later.
+    pub store_unknown_until: Option<u64>,
+    /// So it may be with the answer that is judged.
+    store_unknown: bool,
     /// Until when something hangs, or stands still: nothing is late before.
     pub slow_until: u64,
     /// The time, in microseconds.

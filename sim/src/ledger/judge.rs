@@ -25,6 +25,7 @@ impl Ledger {
         let Some(open) = self.asked.remove(&(conn, tag)) else { return Ok(()) };
         self.order += 1;
         let (erasure, since) = (open.erasure, open.since);
+        self.store_unknown = self.store_unknown_until.is_some_and(|until| since <= until);
         match (open.asked.clone(), response) {
             (Asked::Produce(ops), Response::Produce(response)) => self.produced(&ops, &open, response),
             (Asked::Produce(_), Response::Silence) => Ok(()),

@@ -169,6 +169,18 @@ fn errors_need_a_reason() {
     assert_eq!(talk.produce(1, &plain(1), (56, -1, -1)), "");
 }
 
+// Asked while nobody knew what the store has, decided then, and answered when the log had come so far: the store was known by then.
+// Standard seed 239525793.
+#[test]
+fn what_was_asked_before_the_store_was_known_may_fail_for_that() {
+    let mut talk = Talk::new();
+    let failed = || FetchedPartition { error_code: 56, ..FetchedPartition::default() };
+    assert_eq!(talk.fetch(0, 0, failed()), "wrong-error");
+    talk.ledger.store_unknown_until = Some(talk.ledger.now);
+    assert_eq!(talk.fetch(0, 0, failed()), "", "asked before, answered behind it");
+    assert_eq!(talk.fetch(0, 0, failed()), "wrong-error", "it was known when that was asked");
+}
+
 #[test]
 fn a_zombie_is_fenced() {
     let mut talk = Talk::new();

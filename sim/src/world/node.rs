@@ -179,6 +179,10 @@ impl World {
         let mut events = std::mem::take(&mut self.node.inbox);
         let mut effects = Vec::new();
         let count = events.len() as u64;
+        // It may come to know it in this very turn.
+        if self.shape.stored && broker.stored().is_none() {
+            self.ledger.store_unknown_until = Some(self.now);
+        }
         let deadline = broker.turn(time, &mut events, &mut effects);
         let durable = broker.durable().map_or(0, |lsn| lsn.0);
         self.tell(&[2, count, effects.len() as u64, durable], || Scene {
@@ -206,8 +210,6 @@ impl World {
                     let ledger = &self.ledger;
                     self.story
                         .tell(self.now, &[3, conn.0, tag.0], || scenes::answer(ledger, conn, tag, &response));
-                    self.ledger.store_unknown = self.shape.stored
-                        && self.node.broker().is_some_and(|broker| broker.stored().is_none());
                     self.ledger.answered(conn, tag, &response)?;
                     self.check_an_answer(&response)?;
                     self.reply(conn, tag, response);
