@@ -131,7 +131,7 @@ struct Cut {
     since: Option<Instant>,
     partitions: Vec<PartitionId>,
     state: Bytes,
-    /// Data objects that the state at the cut does not need.
+    /// Data objects that the state at the cut does not need. Its manifest does not refer to them, but for those in indexes that stay.
     unneeded: BTreeSet<ObjectName>,
     /// What it puts in the place of small objects.
     merged: Option<Merged>,
@@ -146,8 +146,6 @@ enum Stage {
     Committing {
         manifest: Manifest,
         added: Vec<DataRef>,
-        /// Data objects that it does not refer to any more, but for those in indexes that stay.
-        unneeded: BTreeSet<ObjectName>,
         rewritten: Option<Rewrite>,
         /// The index that the list became.
         indexed: Option<ObjectName>,
@@ -458,12 +456,11 @@ impl Cuts {
 impl Cut {
     /// A list of objects, as it is after this cut.
     fn after<'a>(&'a self, list: &'a [DataRef]) -> impl Iterator<Item = &'a DataRef> {
-        let instead = |data| self.merged.as_ref().map_or(Some(data), |merged| merged.instead(data));
-        // What replaces others is needed whatever became of them.
-        list.iter().filter_map(move |data| {
-            let other = instead(data)?;
-            (other.object.name != data.object.name || !self.unneeded.contains(&data.object.name))
-                .then_some(other)
+        list.iter().filter_map(|data| {
+            let name = data.object.name;
+            // What replaces others is needed whatever became of them.
+            let instead = self.merged.as_ref().and_then(|merged| merged.instead_of(name));
+            instead.unwrap_or_else(|| (!self.unneeded.contains(&name)).then_some(data))
         })
     }
 

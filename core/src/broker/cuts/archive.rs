@@ -317,23 +317,18 @@ impl Run {
         if self.objects.is_empty() {
             return true;
         }
-        let index_bytes = match (self.index_bytes, listed) {
-            (None, None) => 0,
-            (Some(before), Some(_)) if index == self.index => before,
-            (Some(before), Some(more)) => before + more,
-            (None, Some(_)) | (Some(_), None) => return false,
-        };
-        // What one index has may be merged, however large it is.
-        let joined = index == self.index || policy.joins(index_bytes);
+        // What one index has may be merged, however large it is; what the manifest's own list has, with nothing in an index.
+        let joined = index == self.index
+            || self.index_bytes.zip(listed).is_some_and(|(before, more)| policy.joins(before + more));
         joined && policy.has_room(self.objects.len() + 1, self.bytes + len)
     }
 
     fn push(&mut self, slot: u32, object: StoredObject, index: usize, listed: Option<u64>) {
-        self.index_bytes = match self.index_bytes {
-            Some(before) if index == self.index => Some(before),
-            Some(before) => listed.map(|more| before + more),
-            None => listed,
-        };
+        if self.objects.is_empty() {
+            self.index_bytes = listed;
+        } else if index != self.index {
+            self.index_bytes = self.index_bytes.zip(listed).map(|(before, more)| before + more);
+        }
         self.index = index;
         self.bytes += object.len;
         self.objects.push((slot, object));

@@ -87,10 +87,10 @@ impl Cuts {
                         break;
                     }
                     if uploading.index.is_none() {
-                        let index = Index { objects: self.own_list(&cut) };
-                        let size: usize = index.objects.iter().map(DataRef::encoded_len).sum();
+                        let size: usize = self.own_list(&cut).map(DataRef::encoded_len).sum();
                         if size > self.config.manifest_tail_bytes {
                             mark(Mark::CutIndexed);
+                            let index = Index { objects: self.own_list(&cut).cloned().collect() };
                             let (number, upload) = self.write_index(&index, What::Index, view, turn);
                             if let Stage::Uploading(uploading) = &mut cut.stage {
                                 uploading.uploads.insert(number, upload);
@@ -169,13 +169,13 @@ impl Cuts {
     }
 
     /// The manifest's own list of data objects after the cut, unless it becomes an index.
-    fn own_list(&self, cut: &Cut) -> Vec<DataRef> {
+    fn own_list<'a>(&'a self, cut: &'a Cut) -> impl Iterator<Item = &'a DataRef> {
         let before = self.newest.as_ref().map_or(&[][..], |newest| &newest.tail);
         let added = match &cut.stage {
             Stage::Uploading(uploading) => Some(uploading.data.values()),
             Stage::AwaitingLog(_) | Stage::Committing { .. } => None,
         };
-        cut.after(before).chain(added.into_iter().flatten()).cloned().collect()
+        cut.after(before).chain(added.into_iter().flatten())
     }
 
     fn write_index(
@@ -253,7 +253,7 @@ impl Cuts {
         if planted(Planted::UnneededByLaterState) {
             cut.unneeded = self.archive.unneeded();
         }
-        let tail = self.own_list(cut);
+        let tail = self.own_list(cut).cloned().collect();
         let (Stage::Uploading(uploading), Some(newest)) = (&mut cut.stage, &self.newest) else { return };
         let added: Vec<DataRef> = core::mem::take(&mut uploading.data).into_values().collect();
         let mut manifest = Manifest {
@@ -264,8 +264,7 @@ impl Cuts {
             state: uploading.state,
             ..newest.clone()
         };
-        let unneeded = core::mem::take(&mut cut.unneeded);
-        let counts = self.archive.unneeded_in_indexes(&unneeded);
+        let counts = self.archive.unneeded_in_indexes(&cut.unneeded);
         let rewritten = uploading.rewrite.take();
         let kept = newest.indexes.iter().zip(counts).filter_map(|(index, count)| match &rewritten {
             Some(Rewrite { old, new, .. }) if old.contains(index) => new.filter(|_| old[0] == *index),
@@ -280,7 +279,6 @@ impl Cuts {
         cut.stage = Stage::Committing {
             manifest,
             added,
-            unneeded,
             rewritten,
             indexed,
             bytes,
@@ -375,9 +373,8 @@ impl Cuts {
     }
 
     fn uploaded(&mut self, id: u32, result: ObjectResult, view: View<'_>, turn: &mut Turn<'_>) {
-        if let Some(upload) = self.merge.as_mut().and_then(|merge| merge.take_upload(id)) {
-            let settled = self.settle(id, upload, result, view, turn);
-            self.merge_written(settled);
+        if let Some(merge) = self.merge.take_if(|merge| merge.writes(id)) {
+            self.merge_written(merge, result, view, turn);
             return;
         }
         let Some(Cut { stage: Stage::Uploading(uploading), .. }) = &mut self.cut else { return };
@@ -399,7 +396,7 @@ impl Cuts {
     }
 
     /// An attempt to write an object has come to its end.
-    fn settle(
+    pub(super) fn settle(
         &mut self,
         id: u32,
         mut upload: Upload,
@@ -528,7 +525,8 @@ impl Cuts {
     /// The manifest is there: all of the cut is stored.
     fn finish(&mut self, view: View<'_>, turn: &mut Turn<'_>) -> Committed {
         let Some(Cut {
-            stage: Stage::Committing { manifest, added, unneeded, rewritten, indexed, .. },
+            stage: Stage::Committing { manifest, added, rewritten, indexed, .. },
+            unneeded,
             merged,
             partitions,
             begun,

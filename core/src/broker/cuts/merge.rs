@@ -94,7 +94,8 @@ enum Stage {
         /// When to ask again; `None`: a request is under way.
         next: Option<Instant>,
     },
-    Writing(Upload),
+    /// The object with that number.
+    Writing(u32, Upload),
     Written(DataRef),
 }
 
@@ -111,13 +112,9 @@ pub(super) struct Merged {
 }
 
 impl Merged {
-    /// What a list has after the cut in the place of that object.
-    pub(super) fn instead<'a>(&'a self, data: &'a DataRef) -> Option<&'a DataRef> {
-        let name = data.object.name;
-        if name == self.last {
-            return Some(&self.data);
-        }
-        (!self.names.contains(&name)).then_some(data)
+    /// Whether this object is one of the small ones; and if so, what a list has in its place after the cut.
+    pub(super) fn instead_of(&self, name: ObjectName) -> Option<Option<&DataRef>> {
+        self.names.contains(&name).then(|| (name == self.last).then_some(&self.data))
     }
 }
 
@@ -134,26 +131,14 @@ impl Merge {
     pub(super) fn wakes_at(&self) -> Option<Instant> {
         match &self.stage {
             Stage::Reading { next, .. } => *next,
-            Stage::Writing(upload) => upload.paused_until(),
+            Stage::Writing(_, upload) => upload.paused_until(),
             Stage::Written(_) => None,
         }
     }
 
-    /// Takes the object that is being written, if it has that number.
-    pub(super) fn take_upload(&mut self, id: u32) -> Option<Upload> {
-        match &self.stage {
-            Stage::Writing(upload) if upload.key().is_some_and(|key| number(key) == Some(id)) => {
-                Some(upload.clone())
-            }
-            Stage::Reading { .. } | Stage::Writing(_) | Stage::Written(_) => None,
-        }
-    }
-}
-
-fn number(key: ObjectKey) -> Option<u32> {
-    match key {
-        ObjectKey::Data(name) => Some(name.number),
-        ObjectKey::Manifest(_) | ObjectKey::State(_) | ObjectKey::Index(_) | ObjectKey::Probe(_) => None,
+    /// Whether it writes the object with that number.
+    pub(super) fn writes(&self, id: u32) -> bool {
+        matches!(self.stage, Stage::Writing(number, _) if number == id)
     }
 }
 
@@ -203,10 +188,8 @@ impl Cuts {
                 *next = None;
                 merge.ask(read, turn);
             }
-            Stage::Writing(upload) => {
-                let object = upload.object();
-                let id = number(object.key).unwrap_or_default();
-                merge.stage = Stage::Writing(Upload::write(id, 0, object, turn));
+            Stage::Writing(id, upload) => {
+                merge.stage = Stage::Writing(id, Upload::write(id, 0, upload.object(), turn));
             }
             Stage::Written(_) => {}
         }
@@ -259,16 +242,13 @@ impl Cuts {
         }
         let (name, upto) = (self.name(view.state.epoch), self.stored().unwrap_or_default());
         let mut footer = footer(upto, view);
-        let mut pieces = Vec::new();
+        let mut batches = Vec::new();
         for (partition, part) in parts {
             footer.parts.push(FooterPart { partition, at: 0, batches: part.batches });
-            pieces.extend(part.bytes);
+            batches.extend(part.bytes);
         }
-        let (front, end, data) = footer.encode(name);
-        pieces.insert(0, front);
-        pieces.push(end);
-        let object = Object::new(What::Data(data), ObjectKey::Data(name), pieces);
-        merge.stage = Stage::Writing(Upload::write(name.number, 0, object, turn));
+        let object = Object::of_batches(name, &footer, batches);
+        merge.stage = Stage::Writing(name.number, Upload::write(name.number, 0, object, turn));
         if planted(Planted::MergedBeforeCommit) {
             merge
                 .slots
@@ -279,9 +259,15 @@ impl Cuts {
     }
 
     /// The merged object has been written, or is to be written again.
-    pub(super) fn merge_written(&mut self, settled: Settled) {
-        let Some(merge) = &mut self.merge else { unreachable!("it was its upload") };
-        merge.stage = match settled {
+    pub(super) fn merge_written(
+        &mut self,
+        Merge { slots, stage }: Merge,
+        result: ObjectResult,
+        view: View<'_>,
+        turn: &mut Turn<'_>,
+    ) {
+        let Stage::Writing(id, upload) = stage else { unreachable!("it was its upload") };
+        let stage = match self.settle(id, upload, result, view, turn) {
             Settled::Written(What::Data(data)) => {
                 mark(Mark::MergeWritten);
                 Stage::Written(data)
@@ -289,8 +275,9 @@ impl Cuts {
             Settled::Written(What::State(_) | What::Index(_) | What::Rewritten(_)) => {
                 unreachable!("it merges data")
             }
-            Settled::Again(_, upload) => Stage::Writing(upload),
+            Settled::Again(id, upload) => Stage::Writing(id, upload),
         };
+        self.merge = Some(Merge { slots, stage });
     }
 
     /// For a cut that begins: what it is to put in the place of what. A stop does not wait for it.

@@ -124,6 +124,20 @@ impl Object {
         Object { what, key, data, attempts: 0 }
     }
 
+    /// A data object of these batches; `batches` are their bytes, in the order of the footer.
+    pub(super) fn of_batches(
+        name: ObjectName,
+        footer: &Footer,
+        batches: impl IntoIterator<Item = Bytes>,
+    ) -> Object {
+        let (front, end, reference) = footer.encode(name);
+        let mut data = vec![front];
+        data.extend(batches);
+        data.push(end);
+        debug_assert_eq!(data.iter().map(|slice| slice.len() as u64).sum::<u64>(), reference.object.len);
+        Object::new(What::Data(reference), ObjectKey::Data(name), data)
+    }
+
     /// The same bytes under another name.
     pub(super) fn renamed(mut self, name: ObjectName) -> Object {
         self.key = match &mut self.what {
@@ -278,12 +292,8 @@ impl Gather {
                 .collect(),
         });
         let footer = Footer { parts: parts.collect(), ..of.clone() };
-        let (front, end, reference) = footer.encode(name);
-        let mut data = vec![front];
-        data.extend(self.pieces.into_iter().flatten().filter(|piece| !piece.is_empty()));
-        data.push(end);
-        debug_assert_eq!(data.iter().map(|slice| slice.len() as u64).sum::<u64>(), reference.object.len);
-        Object::new(What::Data(reference), ObjectKey::Data(name), data)
+        let pieces = self.pieces.into_iter().flatten().filter(|piece| !piece.is_empty());
+        Object::of_batches(name, &footer, pieces)
     }
 }
 
