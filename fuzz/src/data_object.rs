@@ -20,7 +20,7 @@ use crate::{
     shelf::{Objects, Shelf},
     stored::{
         Stored, WrittenObject, WrittenPart,
-        asked::{batches, is_about_damage, known, some_of, wanted, whole},
+        asked::{batches, every, is_about_damage, known, some_of, wanted, whole},
         hurt::{self, hurt},
     },
 };
@@ -67,18 +67,12 @@ fn reads_whole(shelf: &Shelf, written: &WrittenObject) {
     assert_eq!(whole(shelf, object), Ok(all_of(written)));
     for (part, told) in written.parts.iter().zip(&written.reference.parts) {
         assert_eq!(part.as_told().told(), Some(*told), "the reference says what is there");
-        let read = |from, upto: Option<u64>| ReadBatches {
-            object,
-            partition: part.partition,
-            from,
-            newest_min: None,
-            bytes_max: upto.unwrap_or(u64::MAX),
-        };
-        assert_eq!(batches(shelf, &read(told.first, None)), Ok(part.batches.clone()));
-        assert_eq!(batches(shelf, &read(told.end, None)), Ok(Vec::new()), "behind the end is nothing");
+        let read = |from, bytes_max| ReadBatches { from, bytes_max, ..every(object, part.partition) };
+        assert_eq!(batches(shelf, &read(told.first, u64::MAX)), Ok(part.batches.clone()));
+        assert_eq!(batches(shelf, &read(told.end, u64::MAX)), Ok(Vec::new()), "behind the end is nothing");
         let last = part.batches.len() - 1;
         let from = Offset(told.end.0 - 1);
-        assert_eq!(batches(shelf, &read(from, Some(1))), Ok(part.batches[last..].to_vec()));
+        assert_eq!(batches(shelf, &read(from, 1)), Ok(part.batches[last..].to_vec()));
     }
 }
 
@@ -121,13 +115,7 @@ fn lies(stored: &Stored, choices: &mut Choices<'_>) {
 /// An answer that ends early is no answer.
 fn short(written: &WrittenObject, mut shelf: Shelf) {
     let (object, part) = (written.reference.object, &written.parts[0]);
-    let read = ReadBatches {
-        object,
-        partition: part.partition,
-        from: Offset(0),
-        newest_min: None,
-        bytes_max: u64::MAX,
-    };
+    let read = every(object, part.partition);
     for at in [part.at as u64, object.footer_at()] {
         shelf.short_at = Some(at);
         let kind = batches(&shelf, &read).map_err(|error| error.kind);

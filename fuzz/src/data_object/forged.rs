@@ -20,7 +20,7 @@ use crate::{
     shelf::Shelf,
     stored::{
         Stored,
-        asked::{batches, some_of, wanted, whole},
+        asked::{batches, every, some_of, wanted, whole},
     },
 };
 
@@ -83,19 +83,10 @@ pub(super) fn forged(mut choices: Choices<'_>) {
         let footer = footer.as_ref().expect("by a footer that is none nothing is read");
         assert!(found.iter().map(|(part, _)| part).eq(&footer.parts));
         for (part, given) in found {
-            let read = ReadBatches {
-                object,
-                partition: part.partition,
-                from: Offset(0),
-                newest_min: None,
-                bytes_max: u64::MAX,
-            };
-            assert_eq!(batches(&shelf, &read), Ok(given));
+            assert_eq!(batches(&shelf, &every(object, part.partition)), Ok(given));
         }
     }
-    let all =
-        |partition| ReadBatches { object, partition, from: Offset(0), newest_min: None, bytes_max: u64::MAX };
-    (0..5).for_each(|partition| answers(&shelf, footer.as_ref(), &all(PartitionId(partition))));
+    (0..5).for_each(|partition| answers(&shelf, footer.as_ref(), &every(object, PartitionId(partition))));
 }
 
 /// The first object with that footer in the place of its own.

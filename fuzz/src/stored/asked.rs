@@ -68,6 +68,12 @@ pub fn batches(shelf: &Shelf, read: &ReadBatches) -> Result<Vec<Bytes>, ObjectEr
     Ok(batches)
 }
 
+/// A request for all batches of a partition.
+#[must_use]
+pub fn every(object: StoredObject, partition: PartitionId) -> ReadBatches {
+    ReadBatches { object, partition, from: Offset(0), newest_min: None, bytes_max: u64::MAX }
+}
+
 /// Asks for a whole object, as a merge does.
 ///
 /// # Errors
