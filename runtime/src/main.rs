@@ -1,7 +1,8 @@
 //! The `evenkeel` command.
 
 use std::{
-    io::{IsTerminal, stderr},
+    io::{self, IsTerminal, stderr},
+    net::SocketAddr,
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -18,11 +19,12 @@ use evenkeel::{
         probe::{self, Doubt},
     },
     server::{self, Ended},
-    settings::{Command, CommandLine, Serve},
+    settings::{Command, CommandLine, HostPort, Serve},
     shards::Shards,
 };
 use evenkeel_core::port::{Disk, Fault, ObjectStore};
 use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::net::TcpListener;
 
 const WRONG_USAGE: u8 = 2;
 const UNUSABLE: u8 = 1;
@@ -116,21 +118,23 @@ fn unusable(reason: &str) -> ExitCode {
     ExitCode::from(UNUSABLE)
 }
 
+/// Listens there, and says where that is.
+async fn listen(at: &HostPort) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind((&at.host[..], at.port)).await?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
 async fn serve(settings: &Serve) -> ExitCode {
-    let listen = (&settings.listen.host[..], settings.listen.port);
-    let bound = match tokio::net::TcpListener::bind(listen).await {
-        Ok(listener) => listener.local_addr().map(|address| (listener, address)),
-        Err(error) => Err(error),
-    };
-    let (listener, bound) = match bound {
-        Ok(bound) => bound,
+    let (listener, bound) = match listen(&settings.listen).await {
+        Ok(listening) => listening,
         Err(error) => return unusable(&format!("cannot listen on {}: {error}", settings.listen)),
     };
     let metrics = match &settings.metrics_listen {
         None => None,
-        Some(listen) => match tokio::net::TcpListener::bind((&listen.host[..], listen.port)).await {
-            Ok(listener) => Some(listener),
-            Err(error) => return unusable(&format!("cannot listen for metrics on {listen}: {error}")),
+        Some(at) => match listen(at).await {
+            Ok(listening) => Some(listening),
+            Err(error) => return unusable(&format!("cannot listen for metrics on {at}: {error}")),
         },
     };
     let config = match settings.config(bound) {
@@ -150,9 +154,10 @@ async fn serve(settings: &Serve) -> ExitCode {
         config.node_id,
         path.display()
     );
-    if let Some(Ok(address)) = metrics.as_ref().map(tokio::net::TcpListener::local_addr) {
+    let metrics = metrics.map(|(listener, address)| {
         tracing::info!("metrics on http://{address}/metrics");
-    }
+        listener
+    });
     let disk: Arc<dyn Disk> = Arc::new(files);
     let lanes = match Threads::start(&disk) {
         Ok(lanes) => Box::new(lanes),
@@ -223,24 +228,24 @@ fn couriers(settings: &Serve) -> Result<Option<Box<dyn Couriers>>, String> {
 }
 
 #[cfg(madsim)]
-fn shards() -> std::io::Result<Shards> {
+fn shards() -> io::Result<Shards> {
     Ok(Shards::default())
 }
 
 #[cfg(not(madsim))]
-fn shards() -> std::io::Result<Shards> {
+fn shards() -> io::Result<Shards> {
     Shards::start()
 }
 
 /// A simulation calls `server::serve` and stops it by itself; in its world there are no signals.
 #[cfg(madsim)]
-fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
+fn stop_signals() -> io::Result<impl Future<Output = ()>> {
     Ok(std::future::pending())
 }
 
 /// Completes at the first SIGTERM or SIGINT. A second one ends the process at once; the log is made for that.
 #[cfg(not(madsim))]
-fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
+fn stop_signals() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

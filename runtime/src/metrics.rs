@@ -1,6 +1,11 @@
 //! Figures for who watches the broker: `GET /metrics`, in Prometheus' text format 0.0.4.
 
-use std::{convert::Infallible, fmt::Write as _, io, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt::{Display, Write as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -12,29 +17,24 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::driver::{Driver, Figures, Phase};
+use crate::{
+    driver::{Driver, Figures, Phase},
+    server,
+};
 
 /// Connections at once; more wait.
 const CONNECTIONS_MAX: usize = 8;
 /// So long one lasts at most.
 const CONNECTION_TIME: Duration = Duration::from_secs(60);
-/// After the system gave no connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const CONTENT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Answers requests until it is dropped.
 pub async fn serve(listener: TcpListener, driver: Arc<Driver>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut failed = 0;
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-            Err(_) => {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
+        let (stream, _) = server::next_of(&listener, &mut failed).await;
         let driver = Arc::clone(&driver);
         tokio::spawn(async move {
             let answers = service_fn(|request| {
@@ -67,14 +67,13 @@ fn answer(request: &Request<Incoming>, driver: &Arc<Driver>) -> Response<String>
 /// All metrics. What is not known yet is left out.
 fn text(figures: &Figures, serving: bool) -> String {
     let mut out = String::new();
-    let mut gauge = |name: &str, help: &str, value: &str| {
-        let _ = write!(out, "# HELP evenkeel_{name} {help}\n# TYPE evenkeel_{name} gauge\nevenkeel_{name}");
-        let _ = writeln!(out, "{value}");
+    let mut labelled = |name: &str, labels: &str, help: &str, value: &dyn Display| {
+        let _ = writeln!(out, "# HELP evenkeel_{name} {help}\n# TYPE evenkeel_{name} gauge");
+        let _ = writeln!(out, "evenkeel_{name}{labels} {value}");
     };
-    let version = format!("{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
-    gauge("build_info", "The version, always 1.", &version);
-    let mut number =
-        |name: &str, help: &str, value: &dyn std::fmt::Display| gauge(name, help, &format!(" {value}"));
+    let version = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    labelled("build_info", &version, "The version, always 1.", &1);
+    let mut number = |name: &str, help: &str, value: &dyn Display| labelled(name, "", help, value);
     number("serving", "1 while clients are served, 0 in recovery and while stopping.", &u8::from(serving));
     number("connections", "Connections of clients.", &figures.connections);
     if let Some(durable) = figures.durable {

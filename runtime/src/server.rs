@@ -1,10 +1,10 @@
 //! From a start to a stop: recover, listen, serve, drain.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use evenkeel_core::{Config, port::Fault};
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc},
 };
 
@@ -141,6 +141,24 @@ async fn end_of(phase: &Signal<Phase>) -> Ended {
     }
 }
 
+/// The next connection. Failures are counted in `failed`, and told.
+pub(crate) async fn next_of(listener: &TcpListener, failed: &mut u64) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            // The client has gone already: no reason to let the others wait.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                *failed += 1;
+                if failed.is_power_of_two() {
+                    tracing::warn!("cannot accept a connection: {error} ({failed} times so far)");
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
 enum Never {}
 
 async fn accept(
@@ -160,19 +178,7 @@ async fn accept(
     let mut turned_away = 0u64;
     let mut failed = 0u64;
     loop {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            // The client has gone already: no reason to let the others wait.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-            Err(error) => {
-                failed += 1;
-                if failed.is_power_of_two() {
-                    tracing::warn!("cannot accept a connection: {error} ({failed} times so far)");
-                }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
+        let (stream, peer) = next_of(listener, &mut failed).await;
         // Answers are written whole; waiting for more to send only costs latency. Fails if the client has gone already,
         // which its task will see.
         let _ = stream.set_nodelay(true);
