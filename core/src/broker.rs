@@ -270,7 +270,8 @@ impl Stage {
             Outcome::Recovered(recovered) => {
                 if config.store.is_none() && recovered.state.store.manifest > 0 {
                     return Some(Fault::Refused(Refusal::Store(String::from(
-                        "older records of this data directory are in an object store only. Name it as before",
+                        "older records of this data directory are in an object store only. Name it as before, or leave \
+                         --object-store out if no store was named before",
                     ))));
                 }
                 *self = Stage::Live(Box::new(Live::new(config.clone(), *recovered, turn)));

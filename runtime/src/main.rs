@@ -202,11 +202,16 @@ async fn serve(settings: &Serve) -> ExitCode {
 /// A call of the look whether a store can be trusted may always take so long.
 const PROBE_PATIENCE_MIN: Duration = Duration::from_secs(1);
 
-/// Who goes to the object store, if one is named. One that is found to break its promises is not used.
+/// Who goes to the object store, if there shall be one. One that is found to break its promises is not used.
 fn couriers(settings: &Serve) -> Result<Option<Box<dyn Couriers>>, String> {
     let Some(place) = settings.store()? else { return Ok(None) };
     let store: Arc<dyn ObjectStore> = Arc::new(Objects::open(&place, Deadlines::default())?);
     tracing::info!("object store: {place}");
+    if settings.store_is_within() {
+        tracing::info!(
+            "it is on the disk of the log, and lost with it; --object-store names one elsewhere, to which it can be copied"
+        );
+    }
     if place == StorePlace::Memory {
         tracing::warn!(
             "memory:// is for tests: it ends with this process, and with it every record that has left the log for it. No later \

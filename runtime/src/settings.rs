@@ -349,12 +349,18 @@ impl Serve {
         config.check().map(|()| config)
     }
 
-    /// The object store, or `None` if none is named.
+    /// The object store: a directory of our own if none is named, `None` if there shall be none.
     ///
     /// # Errors
     /// A sentence that names the setting and what is wrong with it.
     pub fn store(&self) -> Result<Option<StorePlace>, String> {
-        self.object_store.place()
+        self.object_store.place(Some(StorePlace::within(&self.data_dir)))
+    }
+
+    /// Whether the object store is the one in the data directory, for none is named.
+    #[must_use]
+    pub fn store_is_within(&self) -> bool {
+        self.store() == Ok(Some(StorePlace::within(&self.data_dir)))
     }
 
     /// The server's settings.

@@ -9,7 +9,9 @@ use evenkeel_tests::{
 };
 use rdkafka::producer::BaseRecord;
 
-const SMALL: [&str; 4] = ["--segment-bytes", "256KiB", "--message-bytes-max", "100KiB"];
+/// The log, and nothing but the log.
+const SMALL: [&str; 6] =
+    ["--segment-bytes", "256KiB", "--message-bytes-max", "100KiB", "--object-store", "none"];
 
 /// A directory with 300 batches of one record over several segments, from a killed broker; the values in order of offset.
 fn killed(directory: &Path) -> Vec<Vec<u8>> {

@@ -1,8 +1,12 @@
 //! Where a store is: what an operator says, and the client for it.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use evenkeel_core::port::ObjectKind;
+use evenkeel_core::{port::ObjectKind, store::ObjectKey};
 use object_store::{
     ClientOptions, RetryConfig,
     aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut},
@@ -13,6 +17,9 @@ use object_store::{
 };
 
 use crate::object::{Deadlines, exact::Exact, words};
+
+/// The object store in a data directory.
+const WITHIN: &str = "objects";
 
 /// Where the objects of a cluster are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,13 +102,26 @@ pub(super) enum ClientKind {
 }
 
 impl StorePlace {
+    /// Where the objects are if nothing is said: with the log.
+    #[must_use]
+    pub fn within(data_directory: &Path) -> StorePlace {
+        let path = data_directory.join(WITHIN);
+        StorePlace::Directory { path: std::path::absolute(&path).unwrap_or(path), create: true }
+    }
+
+    /// Whether there are objects where they are if nothing is said.
+    #[must_use]
+    pub fn is_within(data_directory: &Path) -> bool {
+        data_directory.join(WITHIN).exists()
+    }
+
     /// Reads a URL: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, `file:///path`, `memory://`.
     ///
     /// # Errors
     /// A sentence that says what is wrong with it.
     pub fn parse(url: &str) -> Result<StorePlace, String> {
         let (scheme, rest) = url.split_once("://").ok_or(
-            "a URL is needed: s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///path",
+            "a URL is needed: s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, file:///path, or none",
         )?;
         let bucket_and_prefix = || {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
@@ -177,6 +197,7 @@ impl StorePlace {
             }
             StorePlace::Directory { path, create } => {
                 crate::disk::keep_folders(path, *create, super::KINDS.map(|kind| kind.folder()))
+                    .and_then(|()| tidy_up(path))
                     .map_err(|error| words(&error))?;
                 // It syncs a file before it is seen, and the folder before it is told of.
                 let store = LocalFileSystem::new_with_prefix(path).map_err(|error| words(&error))?;
@@ -235,6 +256,26 @@ pub(super) fn s3_client(
         .build()
         .map_err(|error| words(&error))?;
     Ok(Client { store: Arc::new(store), prefix: slashed(prefix), kind: ClientKind::Remote })
+}
+
+/// Removes what the client was about to write when a process ended: `KEY#NUMBER`, which no listing shows. Should another process be
+/// writing one just now, its creation fails, and it tries again.
+fn tidy_up(root: &Path) -> io::Result<()> {
+    for kind in super::KINDS {
+        let folder = root.join(kind.folder());
+        for entry in fs::read_dir(&folder)? {
+            let name = entry?.file_name();
+            let of_whom = name.to_str().and_then(|name| name.split_once('#')).map(|(of_whom, _)| of_whom);
+            let key = of_whom.and_then(|name| ObjectKey::parse(&format!("{}/{name}", kind.folder())));
+            if key.is_some() {
+                match fs::remove_file(folder.join(&name)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    Ok(()) | Err(_) => {}
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn options(deadlines: &Deadlines) -> ClientOptions {

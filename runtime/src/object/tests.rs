@@ -288,6 +288,23 @@ fn what_a_directory_holds_besides_is_left_out() {
 }
 
 #[test]
+fn what_a_creation_left_behind_goes_at_the_next_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = directory(folder.path());
+    open(&place).create(ObjectKey::Manifest(1), &bytes("one")).expect("created");
+    let manifests = folder.path().join("manifest");
+    let left = ["00000000000000000002#1", "00000000000000000001#2"];
+    let ours = ["notes#1", "#1", "notes"];
+    for name in left.iter().chain(&ours) {
+        fs::write(manifests.join(name), "ha").expect("written");
+    }
+    let store = open(&place);
+    assert!(left.iter().all(|name| !manifests.join(name).exists()), "it was cut off");
+    assert!(ours.iter().all(|name| manifests.join(name).exists()), "it is not a store's");
+    assert_eq!(store.read(ObjectKey::Manifest(1), 10), Ok(Bytes::from_static(b"one")));
+}
+
+#[test]
 fn a_folder_that_cannot_be_read_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(&directory(folder.path()));

@@ -7,8 +7,9 @@ use crate::object::StorePlace;
 /// The object store.
 #[derive(Clone, Debug, Default, Args)]
 pub struct StoreFlags {
-    /// Object store: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, or file:///PATH for a directory that is
-    /// there. Credentials come from the environment, or from the machine; one prefix belongs to one cluster.
+    /// Object store: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, file:///PATH for a directory that is
+    /// there, or none. Credentials come from the environment, or from the machine; one prefix belongs to one cluster. Default:
+    /// the directory "objects" in the data directory, which is lost with it.
     #[arg(long, env = "EVENKEEL_OBJECT_STORE", value_name = "URL")]
     pub object_store: Option<String>,
 
@@ -30,11 +31,11 @@ pub struct StoreFlags {
 }
 
 impl StoreFlags {
-    /// The object store, or `None` if none is named.
+    /// The object store; `unsaid` if the flags do not say where it is, `None` if they say that there is none.
     ///
     /// # Errors
     /// A sentence that names the setting and what is wrong with it.
-    pub fn place(&self) -> Result<Option<StorePlace>, String> {
+    pub fn place(&self, unsaid: Option<StorePlace>) -> Result<Option<StorePlace>, String> {
         let parts = [
             ("--s3-endpoint", &self.s3_endpoint),
             ("--s3-region", &self.s3_region),
@@ -56,8 +57,13 @@ impl StoreFlags {
                         "{flag} is for the bucket that --s3-bucket names, and it names none"
                     ));
                 }
-                let place = url.as_deref().map(StorePlace::parse).transpose();
-                place.map_err(|error| format!("--object-store: {error}"))
+                match url.as_deref() {
+                    None => Ok(unsaid),
+                    Some("none") => Ok(None),
+                    Some(url) => {
+                        StorePlace::parse(url).map(Some).map_err(|error| format!("--object-store: {error}"))
+                    }
+                }
             }
         }
     }

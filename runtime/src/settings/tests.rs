@@ -127,8 +127,10 @@ fn the_defaults_are_valid_and_those_of_the_brain() {
     assert!(defaults.data_directory.ends_with("/data"), "{}", defaults.data_directory);
     // The brain keeps for ever what nobody tells it to let go.
     assert_eq!(defaults.retention, Some(RETENTION));
-    let Config { data_directory, retention, .. } = Config::default();
-    assert_eq!(Config { data_directory, retention, ..defaults }, Config::default());
+    // Nor has it a place for objects of its own.
+    assert_eq!(defaults.store, Some(StoreConfig::default()));
+    let Config { data_directory, retention, store, .. } = Config::default();
+    assert_eq!(Config { data_directory, retention, store, ..defaults }, Config::default());
 }
 
 #[test]
@@ -163,7 +165,9 @@ fn a_store_is_named_in_one_way() {
         StorePlace::s3("b", prefix, endpoint, region).expect("sound").into()
     };
     for (arguments, place) in [
-        (vec![], None),
+        (vec![], Some(StorePlace::within(Path::new("data")))),
+        (vec!["--data-dir", "/d"], Some(StorePlace::Directory { path: "/d/objects".into(), create: true })),
+        (vec!["--object-store", "none"], None),
         (vec!["--object-store", "s3://b/p"], s3("p", None, None)),
         (vec!["--s3-bucket", "b"], s3("", None, None)),
         (

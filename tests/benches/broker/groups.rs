@@ -39,7 +39,8 @@ struct Member {
 
 pub(crate) fn groups(temporary: &Path) {
     let place = temporary.join("groups");
-    let mut broker = Broker::start(&place, &["--group-initial-rebalance-delay", "0s"]);
+    let mut broker =
+        Broker::start(&place, &["--object-store", "none", "--group-initial-rebalance-delay", "0s"]);
     let empty = resident_kib(broker.pid());
     kafka::create_topic(&broker.bootstrap(), "t", PARTITIONS);
     let with_partitions = resident_kib(broker.pid());

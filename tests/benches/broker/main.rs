@@ -17,6 +17,9 @@ use std::{
 
 use evenkeel_tests::{Broker, kafka, log_files, raw, raw::Raw};
 
+/// Without an object store.
+const LOG_ONLY: [&str; 2] = ["--object-store", "none"];
+
 fn main() {
     // `cargo test` asks benches for nothing; only `cargo bench` measures.
     if std::env::args().any(|argument| argument == "--test")
@@ -74,7 +77,7 @@ fn reserved(path: &Path, len: usize) -> File {
 fn latency(temporary: &Path) {
     const ROUNDS: usize = 10;
     const EACH: usize = 200;
-    let broker = Broker::start(&temporary.join("latency"), &[]);
+    let broker = Broker::start(&temporary.join("latency"), &LOG_ONLY);
     kafka::create_topic(&broker.bootstrap(), "t", 1);
     let request = raw::produce("t", 0, raw::batch(1, 100));
     let mut client = Raw::connect(broker.address()).expect("connected");
@@ -151,7 +154,7 @@ fn throughput(temporary: &Path) {
     let bytes_wanted =
         std::env::var("EVENKEEL_BENCH_MIB").ok().and_then(|given| given.parse().ok()).unwrap_or(1280usize)
             << 20;
-    let mut broker = Broker::start(&temporary.join("throughput"), &[]);
+    let mut broker = Broker::start(&temporary.join("throughput"), &LOG_ONLY);
     kafka::create_topic(&broker.bootstrap(), "t", CLIENTS);
     let batch = raw::batch(64, 1000);
     let each = bytes_wanted / ROUNDS / CLIENTS as usize / batch.len();
@@ -307,7 +310,7 @@ fn switches(pid: u32) -> u64 {
 
 /// Nothing to do: memory and wake-ups.
 fn idle(temporary: &Path) {
-    let broker = Broker::start(&temporary.join("idle"), &[]);
+    let broker = Broker::start(&temporary.join("idle"), &LOG_ONLY);
     kafka::create_topic(&broker.bootstrap(), "t", 1);
     // The start itself, the marker and the preparation of segments are over then.
     std::thread::sleep(Duration::from_secs(3));

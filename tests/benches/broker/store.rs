@@ -19,7 +19,7 @@ use evenkeel_tests::{
     wait_for,
 };
 
-use crate::{resident_kib, row, saturate};
+use crate::{LOG_ONLY, resident_kib, row, saturate};
 
 const CLIENTS: i32 = 4;
 /// List prices of S3 in dollars, for a request.
@@ -63,39 +63,45 @@ fn fed_and_read_back(temporary: &Path) {
     let store = Store::new();
     let directory = temporary.join("with-store");
     let mut with = store.start(&directory, &["--s3-flush-interval", "1s"]);
-    let without = Broker::start(&temporary.join("without-store"), &[]);
+    let without = Broker::start(&temporary.join("without-store"), &LOG_ONLY);
+    let within = Broker::start(&temporary.join("store-within"), &["--s3-flush-interval", "1s"]);
     let batch = raw::batch(64, 1000);
     let each = ROUND_BYTES / CLIENTS as usize / batch.len();
-    for broker in [&with, &without] {
+    for broker in [&with, &without, &within] {
         kafka::create_topic(&broker.bootstrap(), "t", CLIENTS);
         saturate(broker, CLIENTS, each / 4, &batch);
         reset_peak(broker);
     }
-    let times: Vec<[Duration; 2]> = (0..ROUNDS)
-        .map(|_| [&with, &without].map(|broker| saturate(broker, CLIENTS, each, &batch)))
+    let times: Vec<[Duration; 3]> = (0..ROUNDS)
+        .map(|_| [&with, &without, &within].map(|broker| saturate(broker, CLIENTS, each, &batch)))
         .collect();
     let bytes = (each * CLIENTS as usize * batch.len()) as u64;
     let speed =
         |at: usize| middle(times.iter().map(|times| bytes as f64 / times[at].as_secs_f64() / 1e6).collect());
-    row(
-        "produce at saturation with a store, a cut every second, against no store",
-        &format!("{:.0} MB/s", speed(0)),
-        &format!("{:.0} MB/s", speed(1)),
-        middle(times.iter().map(|[with, without]| without.as_secs_f64() / with.as_secs_f64()).collect()),
-    );
+    for (what, at) in [("a store", 0), ("the store in the data directory", 2)] {
+        row(
+            &format!("produce at saturation with {what}, a cut every second, against no store"),
+            &format!("{:.0} MB/s", speed(at)),
+            &format!("{:.0} MB/s", speed(1)),
+            middle(times.iter().map(|times| times[1].as_secs_f64() / times[at].as_secs_f64()).collect()),
+        );
+    }
     let begun = Instant::now();
     store.write_until_cut(&with, "t", b"the last");
     println!("| the rest is stored after the last write | {:.1?} | | |", begun.elapsed());
     let cuts = stored(&with.printed_now());
     let slowest = cuts.iter().max_by_key(|cut| cut.took).expect("there are cuts");
     println!("| {} cuts, the slowest: {} | {:?} | | |", cuts.len(), mib(slowest.bytes), slowest.took);
-    let peaks = [&with, &without].map(peak_kib);
-    row(
-        "peak of resident memory meanwhile",
-        &mib(peaks[0] << 10),
-        &mib(peaks[1] << 10),
-        peaks[0] as f64 / peaks[1] as f64,
-    );
+    let peaks = [&with, &without, &within].map(peak_kib);
+    for (what, at) in [("with a store", 0), ("with the store in the data directory", 2)] {
+        row(
+            &format!("peak of resident memory {what}, against no store"),
+            &mib(peaks[at] << 10),
+            &mib(peaks[1] << 10),
+            peaks[at] as f64 / peaks[1] as f64,
+        );
+    }
+    drop((without, within));
 
     wait_for("the log to be trimmed", || with.last_line_with("are not needed any more and are removed"));
     let end = (each * ROUNDS / 2) as i64 * 64;

@@ -3,6 +3,7 @@
 mod damage;
 mod look;
 mod merged;
+mod within;
 
 use std::{
     collections::BTreeMap,
@@ -45,9 +46,7 @@ fn start(directory: &Path, store: Option<&Path>) -> Broker {
     let mut arguments = vec!["--group-initial-rebalance-delay", "0s"];
     arguments.extend(small);
     let url = store.map(url);
-    if let Some(url) = &url {
-        arguments.extend(["--object-store", url, "--s3-flush-interval", "1s"]);
-    }
+    arguments.extend(["--object-store", url.as_deref().unwrap_or("none"), "--s3-flush-interval", "1s"]);
     Broker::start(directory, &arguments)
 }
 

@@ -88,7 +88,7 @@ impl Inspect {
     }
 
     fn look(mut self, output: &mut Output, ended: &mut Ended) -> Result<(), Failure> {
-        let store = Stored::open(&self.store)?;
+        let store = Stored::open(&self.store, None)?;
         if self.things.is_empty() {
             if store.is_none() {
                 return Err(Failure::Wrong(String::from("a path, or a store and a key, is needed")));

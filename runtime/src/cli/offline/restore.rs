@@ -60,7 +60,7 @@ impl Restore {
     }
 
     fn look(self, output: &mut Output, ended: &mut Ended) -> Result<(), Failure> {
-        let store = Stored::open(&self.store)?.ok_or_else(|| {
+        let store = Stored::open(&self.store, None)?.ok_or_else(|| {
             Failure::Wrong(String::from("from where? --object-store URL, or --s3-bucket NAME"))
         })?;
         let mut sheet = Sheet::default();

@@ -25,12 +25,12 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// The store that the flags name, if they name one.
+    /// The store that the flags name; `unsaid` if they name none.
     ///
     /// # Errors
     /// The flags make no sense, or it is a directory that is not there.
-    pub(super) fn open(flags: &StoreFlags) -> Result<Option<Stored>, Failure> {
-        let Some(place) = flags.place().map_err(Failure::Wrong)? else { return Ok(None) };
+    pub(super) fn open(flags: &StoreFlags, unsaid: Option<StorePlace>) -> Result<Option<Stored>, Failure> {
+        let Some(place) = flags.place(unsaid).map_err(Failure::Wrong)? else { return Ok(None) };
         let objects = Objects::open_to_read(&place, Deadlines::default()).map_err(Failure::Wrong)?;
         Ok(Some(Stored { objects, place }))
     }

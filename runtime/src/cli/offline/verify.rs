@@ -16,12 +16,13 @@ use super::{
     sheet::Sheet,
     store::Stored,
 };
-use crate::settings::StoreFlags;
+use crate::{object::StorePlace, settings::StoreFlags};
 
 /// Check every checksum and every reference of a data directory and of an object store.
 ///
 /// A data directory is judged as a start would judge it: a torn end, which was never acknowledged, is told apart from damage. Of a
-/// store everything that the newest manifest refers to is read. Given both, it is checked that they belong together.
+/// store everything that the newest manifest refers to is read. Given both, it is checked that they belong together. A store
+/// within the data directory is read without being named.
 #[derive(Clone, Debug, Args)]
 #[command(
     mut_args(|argument| argument.hide(false)),
@@ -29,7 +30,7 @@ use crate::settings::StoreFlags;
 Examples:\n  \
 evenkeel verify --data-dir /var/lib/evenkeel\n  \
 evenkeel verify --object-store s3://bucket/prefix --json\n\n\
-JSON: an object with verdict (clean, damaged, unreadable), directory and store (what was read; null if not asked for), and findings, \
+JSON: an object with verdict (clean, damaged, unreadable), directory and store (what was read; null if there is none), and findings, \
 a list of objects with matter (damaged, missing, unreadable, note), in (the file, object or partition) and what.\n\n\
 Exit codes: 0 all is well; 1 wrong usage, or something cannot be read; 2 something is damaged or missing."
 )]
@@ -54,7 +55,9 @@ impl Verify {
     }
 
     fn look(self, output: &mut Output, ended: &mut Ended) -> Result<(), Failure> {
-        let stored = Stored::open(&self.store)?;
+        let within =
+            self.data_dir.as_deref().filter(|path| StorePlace::is_within(path)).map(StorePlace::within);
+        let stored = Stored::open(&self.store, within)?;
         if self.data_dir.is_none() && stored.is_none() {
             return Err(Failure::Wrong(String::from(
                 "what is to be verified? --data-dir DIR, --object-store URL, or both",
