@@ -23,8 +23,8 @@ use crate::codec::Malformed;
 pub enum NotAnObject {
     /// Checksum or structure are wrong.
     Damaged,
-    /// Right, but of a format this code does not know.
-    Newer(u32),
+    /// Right, but of a format this code does not know: a newer one mostly.
+    Format(u32),
 }
 
 impl From<Malformed> for NotAnObject {

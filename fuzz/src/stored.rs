@@ -218,7 +218,7 @@ impl Writer {
         let entry = IndexEntry::new(&append, place, header.max_timestamp);
         let mut bytes = batch.header.encode().to_vec();
         bytes.extend_from_slice(&batch.records);
-        (FooterBatch::of(&entry, header.leader_epoch), Bytes::from(bytes))
+        (FooterBatch::of(&entry, header.leader_epoch, batch.header.crc), Bytes::from(bytes))
     }
 
     fn index(&mut self, shelf: &Shelf, epoch: Epoch, index: &Index) -> IndexRef {

@@ -9,19 +9,23 @@
 //!
 //! | the footer | |
 //! |---|---|
-//! | format version | u32, 1 |
+//! | format version | u32, 2 |
 //! | cluster id | text |
 //! | epoch, cut | u32, u64 |
 //! | partitions | u32 count x (partition u32, u32 count x batch) |
-//! | a batch | base offset i64, last offset delta u32, bytes u32, leader epoch u32, largest timestamp i64 |
+//! | a batch | base offset i64, last offset delta u32, bytes u32, leader epoch u32, largest timestamp i64, CRC-32C u32 |
 //!
 //! Each partition is there once, in the order of the ids, with a batch at least, and its batches are in order: a read looks for an
 //! offset by halving.
 //!
 //! What refers to the object knows the footer's length and checksum, so one read finds it. The footer says what the batches' own
-//! checksums do not cover: base offset and leader epoch.
+//! checksums do not cover, base offset and leader epoch, and those checksums: a whole batch in the place of another is found out.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
 
 use bytes::Bytes;
 
@@ -31,19 +35,19 @@ use crate::{
     partition::index::IndexEntry,
     store::{NotAnObject, ObjectName, key::NAME_BYTES},
     units::{Epoch, Lsn, Offset, PartitionId, Timestamp},
-    wire::batch::HEADER_BYTES,
+    wire::batch::{BatchHeader, HEADER_BYTES, verify_stored},
 };
 
 /// First bytes of a data object.
 pub const MAGIC: [u8; 8] = *b"EKDATA01";
 const END_MAGIC: [u8; 8] = *b"EKDATEND";
 /// The format that this code writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// Bytes in front of the first batch.
 pub const FRONT_BYTES: u64 = 8;
 /// Bytes behind the footer.
 pub const TRAILER_BYTES: u64 = 16;
-const BATCH_BYTES: usize = 28;
+const BATCH_BYTES: usize = 32;
 
 /// Where a data object is, and where its footer is within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,12 +162,14 @@ pub struct FooterBatch {
     pub leader_epoch: i32,
     /// Its largest timestamp.
     pub newest: Timestamp,
+    /// The checksum it carries.
+    pub crc: u32,
 }
 
 impl FooterBatch {
     /// A batch of the log.
     #[must_use]
-    pub fn of(entry: &IndexEntry, leader_epoch: i32) -> FooterBatch {
+    pub fn of(entry: &IndexEntry, leader_epoch: i32, crc: u32) -> FooterBatch {
         FooterBatch {
             base_offset: entry.base_offset(),
             last_offset_delta: u32::try_from(entry.last_offset().0 - entry.base_offset().0)
@@ -171,7 +177,27 @@ impl FooterBatch {
             len: entry.len(),
             leader_epoch,
             newest: entry.own_newest(),
+            crc,
         }
+    }
+
+    /// Confirms that bytes out of a store are this batch, and returns its header.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn verify(&self, bytes: &[u8]) -> Result<BatchHeader, String> {
+        let header =
+            verify_stored(bytes, self.base_offset, self.leader_epoch).map_err(|why| why.to_string())?;
+        if header.last_offset() != self.last_offset() {
+            return Err(format!("it ends with offset {}", header.last_offset()));
+        }
+        if header.crc != self.crc {
+            return Err(format!(
+                "it is another batch: its checksum is {:08x}, not {:08x}",
+                header.crc, self.crc
+            ));
+        }
+        Ok(header)
     }
 
     /// Offset of its last record.
@@ -248,6 +274,7 @@ impl Footer {
                 out.put_u32(batch.len);
                 out.put_u32(batch.leader_epoch.cast_unsigned());
                 out.put_i64(batch.newest.0);
+                out.put_u32(batch.crc);
             }
             len += part.bytes();
             parts.extend(part.told());
@@ -270,7 +297,7 @@ impl Footer {
         let mut from = Reader::new(bytes);
         let version = from.u32()?;
         if version != FORMAT_VERSION {
-            return Err(NotAnObject::Newer(version));
+            return Err(NotAnObject::Format(version));
         }
         let mut footer = Footer {
             cluster_id: from.text()?,
@@ -292,6 +319,7 @@ impl Footer {
                     len: from.u32()?,
                     leader_epoch: from.u32()?.cast_signed(),
                     newest: Timestamp(from.i64()?),
+                    crc: from.u32()?,
                 };
                 if batch.base_offset < next
                     || batch.base_offset.0 > OFFSET_MAX

@@ -214,7 +214,7 @@ fn opened(bytes: &[u8], magic: [u8; 8]) -> Result<Reader<'_>, NotAnObject> {
     }
     match from.u32()? {
         FORMAT_VERSION => Ok(from),
-        version => Err(NotAnObject::Newer(version)),
+        version => Err(NotAnObject::Format(version)),
     }
 }
 

@@ -15,7 +15,6 @@ use crate::{
         data::{FooterBatch, FooterPart},
         read::{damaged, exactly, exactly_in_slices, footer_of, read_footer},
     },
-    wire::batch,
 };
 
 /// Carries out a request.
@@ -87,12 +86,8 @@ fn split(key: ObjectKey, told: &[FooterBatch], slices: Vec<Bytes>) -> Result<Vec
     let mut slices = VecDeque::from(slices);
     for told in told {
         let one = take(&mut slices, told.len as usize);
-        let header = batch::verify_stored(&one, told.base_offset, told.leader_epoch)
+        told.verify(&one)
             .map_err(|why| damaged(key, format!("batch at offset {}: {why}", told.base_offset)))?;
-        if header.last_offset() != told.last_offset() {
-            let (at, last) = (told.base_offset, header.last_offset());
-            return Err(damaged(key, format!("batch at offset {at}: it ends with offset {last}")));
-        }
         batches.push(one);
     }
     Ok(batches)

@@ -23,11 +23,13 @@ pub fn read_manifest(number: u64, bytes: &Bytes) -> Result<Manifest, ObjectError
         Ok(manifest) if manifest.number == number => return Ok(manifest),
         Ok(manifest) => format!("it is manifest {}", manifest.number),
         Err(NotAnObject::Damaged) => String::from("its checksum does not match, or it says what cannot be"),
-        Err(NotAnObject::Newer(version)) => {
-            format!("it was written by a newer version of evenkeel (format {version})")
-        }
+        Err(NotAnObject::Format(version)) => unknown(version),
     };
     Err(damaged(ObjectKey::Manifest(number), detail))
+}
+
+fn unknown(version: u32) -> String {
+    format!("it is of format {version}, which this version of evenkeel does not know")
 }
 
 /// Reads an index object that a manifest refers to.
@@ -35,14 +37,14 @@ pub fn read_manifest(number: u64, bytes: &Bytes) -> Result<Manifest, ObjectError
 /// # Errors
 /// It is not that one, or not intact.
 pub fn read_index(told: &IndexRef, bytes: &Bytes) -> Result<Index, ObjectError> {
-    let damaged = |detail: &str| damaged(ObjectKey::Index(told.name), String::from(detail));
+    let damaged = |detail: String| damaged(ObjectKey::Index(told.name), detail);
     if bytes.len() as u64 != told.len || crc32c::crc32c(bytes) != told.crc {
-        return Err(damaged("it is not the one that the manifest refers to"));
+        return Err(damaged(String::from("it is not the one that the manifest refers to")));
     }
     match Index::decode(bytes) {
         Ok(index) if index.objects.len() as u64 == u64::from(told.objects) => Ok(index),
-        Ok(_) | Err(NotAnObject::Damaged) => Err(damaged("it says what cannot be")),
-        Err(NotAnObject::Newer(_)) => Err(damaged("it was written by a newer version")),
+        Ok(_) | Err(NotAnObject::Damaged) => Err(damaged(String::from("it says what cannot be"))),
+        Err(NotAnObject::Format(version)) => Err(damaged(unknown(version))),
     }
 }
 
@@ -104,7 +106,7 @@ pub(super) fn footer_of(object: &StoredObject, bytes: &[u8]) -> Result<Footer, O
     Footer::decode(bytes).map_err(|why| {
         let detail = match why {
             NotAnObject::Damaged => String::from("its footer says what cannot be"),
-            NotAnObject::Newer(version) => format!("it was written by a newer version (format {version})"),
+            NotAnObject::Format(version) => unknown(version),
         };
         damaged(key, detail)
     })

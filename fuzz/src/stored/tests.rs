@@ -35,6 +35,7 @@ fn what_is_wanted_begins_with_the_offset_and_ends_with_the_bytes_but_is_one_batc
         len: 100,
         leader_epoch: 1,
         newest: Timestamp(newest),
+        crc: 0,
     };
     let there = [told(0, 5), told(10, 3), told(20, 9)];
     let reference = Stored::plan(&mut Choices::new(&[])).data[0].reference.object;

@@ -18,6 +18,7 @@ use crate::{
     },
     turn::{CutOp, Purpose, Turn},
     units::{Instant, Offset, PartitionId, SegmentSequence},
+    wire::batch::BatchHeader,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -283,18 +284,26 @@ impl Upload {
 impl Gather {
     /// The object that the batches make.
     pub(super) fn object(self, name: ObjectName, of: &Footer) -> Object {
+        let mut checksums = self.pieces.iter().map(|[front, _]| checksum(front));
         let parts = self.planned.parts.iter().map(|(partition, batches)| FooterPart {
             partition: *partition,
             at: 0,
             batches: batches
                 .iter()
-                .map(|wanted| FooterBatch::of(&wanted.entry, wanted.leader_epoch))
+                .zip(&mut checksums)
+                .map(|(wanted, crc)| FooterBatch::of(&wanted.entry, wanted.leader_epoch, crc))
                 .collect(),
         });
         let footer = Footer { parts: parts.collect(), ..of.clone() };
         let pieces = self.pieces.into_iter().flatten().filter(|piece| !piece.is_empty());
         Object::of_batches(name, &footer, pieces)
     }
+}
+
+/// The checksum that a batch carries.
+fn checksum(front: &Bytes) -> u32 {
+    let header = front.first_chunk().expect("a header is not split");
+    BatchHeader::parse(header).crc
 }
 
 /// Whether an entry of the log is one that a cut is for. The others tell the log of itself, and none of them makes a cut due.

@@ -9,6 +9,7 @@ fn sample() -> (Footer, ObjectName) {
         len,
         leader_epoch: 3,
         newest: Timestamp(1_000 - base),
+        crc: 0x0102_0304 + len,
     };
     let footer = Footer {
         cluster_id: String::from("abc"),
@@ -34,11 +35,11 @@ fn the_footer_has_the_bytes_it_always_had_and_is_found_where_the_reference_says(
     assert_eq!(crc32c::crc32c(bytes), object.footer_crc);
     assert_eq!(Footer::trailer(&end[bytes.len()..]), Ok((object.footer_len, object.footer_crc)));
     assert_eq!(Footer::decode(bytes), Ok(footer));
-    let hex: String = bytes[..57].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = bytes[..65].iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(
         hex,
-        "010000000300616263040000006300000000000000020000000100000002000000\
-         0000000000000000090000006400000003000000e8030000"
+        "020000000300616263040000006300000000000000020000000100000002000000\
+         0000000000000000090000006400000003000000e80300000000000068030201"
     );
     assert_eq!(
         reference.parts,
@@ -70,8 +71,8 @@ fn a_cut_or_newer_footer_and_a_foreign_trailer_are_no_footer() {
         assert_eq!(Footer::decode(&bytes[..upto]), Err(NotAnObject::Damaged), "cut at {upto}");
     }
     let mut newer = bytes.to_vec();
-    newer[0] = 2;
-    assert_eq!(Footer::decode(&newer), Err(NotAnObject::Newer(2)));
+    newer[0] = 3;
+    assert_eq!(Footer::decode(&newer), Err(NotAnObject::Format(3)));
     assert_eq!(Footer::trailer(&end[..16]), Err(NotAnObject::Damaged));
 }
 

@@ -83,7 +83,7 @@ fn a_newer_format_is_told_from_damage() {
     let mut bytes = sample().encode();
     bytes[12] = 2;
     seal(&mut bytes);
-    assert_eq!(Manifest::decode(&bytes), Err(NotAnObject::Newer(2)));
+    assert_eq!(Manifest::decode(&bytes), Err(NotAnObject::Format(2)));
 }
 
 #[test]

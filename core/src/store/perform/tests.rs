@@ -81,6 +81,10 @@ fn stored(base: i64, records: &[u8]) -> Bytes {
 
 const NAME: ObjectName = ObjectName { epoch: Epoch(3), number: 1, writer: 1 };
 
+fn crc_of(batch: &Bytes) -> u32 {
+    BatchHeader::parse(batch.first_chunk().expect("a header")).crc
+}
+
 /// Two partitions of three batches with 10 records each; the second one begins at offset 1000.
 fn shelf() -> (Shelf, DataRef, Vec<Bytes>) {
     shelf_that_says(|_| {})
@@ -96,6 +100,7 @@ fn shelf_that_says(change: impl FnOnce(&mut Footer)) -> (Shelf, DataRef, Vec<Byt
         len: u32::try_from(batch.len()).expect("small"),
         leader_epoch: 3,
         newest: Timestamp(0),
+        crc: crc_of(batch),
     };
     let part = |partition, range: &[Bytes]| FooterPart {
         partition: PartitionId(partition),
@@ -180,6 +185,23 @@ fn no_damaged_byte_of_an_object_is_served() {
         let kind = perform(&shelf, &read(&reference, 1, 0, 1000)).map_err(|error| error.kind);
         assert_eq!(kind, Err(ObjectErrorKind::Damaged), "cut at {upto}");
     }
+}
+
+#[test]
+fn an_intact_batch_in_the_place_of_another_is_not_served() {
+    let (shelf, reference, batches) = shelf();
+    let mut bytes = shelf.objects[&ObjectKey::Data(NAME)].to_vec();
+    let other = stored(0, &[8; 40][..]);
+    assert_eq!(other.len(), batches[0].len());
+    bytes[8..8 + other.len()].copy_from_slice(&other);
+    let objects = BTreeMap::from([(ObjectKey::Data(NAME), Bytes::from(bytes))]);
+    let shelf = Shelf { objects, ..Shelf::default() };
+    let error =
+        perform(&shelf, &read(&reference, 1, 0, 1000)).expect_err("it is not the one that was written");
+    assert_eq!(error.kind, ObjectErrorKind::Damaged);
+    assert!(error.detail.contains("another batch"), "{error}");
+    let behind = perform(&shelf, &read(&reference, 1, 10, 1000));
+    assert_eq!(behind, Ok(ObjectReply::Batches(batches[1..3].to_vec())));
 }
 
 #[test]

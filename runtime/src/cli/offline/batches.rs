@@ -4,7 +4,7 @@ use bytes::Bytes;
 use evenkeel_core::{
     store::data::{Footer, FooterBatch, FooterPart},
     units::PartitionId,
-    wire::batch::{BatchHeader, verify_stored},
+    wire::batch::BatchHeader,
 };
 
 use super::sheet::{Cell, Rows};
@@ -49,7 +49,7 @@ pub(super) fn each<E>(
                     bytes.clear();
                     Err(String::from("it does not lie within the object"))
                 } else {
-                    verify(&bytes.split_to(told.len as usize), told)
+                    told.verify(&bytes.split_to(told.len as usize))
                 };
                 seen(Batch { part, told, at, header });
                 at += u64::from(told.len);
@@ -58,14 +58,6 @@ pub(super) fn each<E>(
         }
     }
     Ok(())
-}
-
-fn verify(bytes: &[u8], told: &FooterBatch) -> Result<BatchHeader, String> {
-    let header = verify_stored(bytes, told.base_offset, told.leader_epoch).map_err(|why| why.to_string())?;
-    if header.last_offset() != told.last_offset() {
-        return Err(format!("it ends with offset {}", header.last_offset()));
-    }
-    Ok(header)
 }
 
 /// A table of batches.

@@ -551,6 +551,7 @@ fn stored(world: &World) -> (StoredObject, Vec<Bytes>) {
         len: u32::try_from(batch.len()).expect("small"),
         leader_epoch: 3,
         newest: Timestamp(0),
+        crc: BatchHeader::parse(batch.first_chunk().expect("a header")).crc,
     };
     let part = FooterPart {
         partition: PartitionId(1),

@@ -12,7 +12,7 @@ use super::{
         sheet::{Cell, Rows, Sheet},
         source::{Named, Source},
     },
-    Details, newer,
+    Details,
 };
 
 fn undecoded(why: NotAnObject) -> String {
@@ -20,7 +20,9 @@ fn undecoded(why: NotAnObject) -> String {
         NotAnObject::Damaged => {
             String::from("its checksum does not match, or it says what cannot be; nothing of it counts")
         }
-        NotAnObject::Newer(version) => newer(version),
+        NotAnObject::Format(version) => {
+            format!("it cannot be read: this version of evenkeel does not know format {version}")
+        }
     }
 }
 
