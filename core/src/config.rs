@@ -21,6 +21,9 @@ pub struct StoreConfig {
     pub object_bytes: u64,
     /// Bytes of the manifest's own list of data objects from which on it becomes an index object.
     pub manifest_tail_bytes: usize,
+    /// A state is told by what has changed since an earlier one only if that has so many bytes: two objects cost a restore one request
+    /// more.
+    pub delta_state_bytes: usize,
     /// So long an object stays that the newest manifest does not refer to any more, for those that read by an older one. Objects that
     /// earlier processes left are looked for once, so long after the epoch was taken.
     pub garbage_delay: Duration,
@@ -44,6 +47,7 @@ impl Default for StoreConfig {
             stop_wait: Duration::from_secs(30),
             object_bytes: limits::DATA_OBJECT_BYTES,
             manifest_tail_bytes: limits::MANIFEST_TAIL_BYTES,
+            delta_state_bytes: limits::DELTA_STATE_BYTES,
             garbage_delay: limits::GARBAGE_DELAY,
             manifests_kept: limits::MANIFESTS_KEPT,
             merged_objects: limits::MERGED_OBJECTS,

@@ -97,6 +97,8 @@ pub const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 pub const INDEX_BYTES_MAX: u64 = 64 << 20;
 /// Default for the bytes of the manifest's own list of data objects from which on it becomes an index object.
 pub const MANIFEST_TAIL_BYTES: usize = 256 << 10;
+/// Default for the bytes of a state from which on cuts may tell it by what has changed.
+pub const DELTA_STATE_BYTES: usize = 64 << 10;
 /// Default for the size of data objects, and for the bytes of a partition that make a cut due.
 pub const DATA_OBJECT_BYTES: u64 = 64 << 20;
 /// Data objects that are gathered or written at once.

@@ -132,6 +132,10 @@ pub enum Planted {
     MergeCutsInsideBatch,
     MergedBeforeCommit,
     MergeUnnoted,
+    // States that are told by what has changed.
+    DeltaBaseRemoved,
+    DeltaBaseLeftOver,
+    DeltaOfUnsettled,
     // Bugs that were.
     TrimmedRecordUnseen,
     LossReportedLast,

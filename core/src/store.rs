@@ -1,10 +1,11 @@
 //! What is kept in the object store: the keys, and the formats behind them.
 //!
 //! Every object is written once and never changed. *Data* objects hold record batches, *state* objects what the metadata
-//! entries of the log fold to at a cut, *index* objects say which data objects there are, and the *manifest* with the highest
+//! entries of the log fold to at a cut, or what of it has changed, *index* objects say which data objects there are, and the *manifest* with the highest
 //! number says which of all these count. It is the only thing that is ever looked for; everything else is referred to.
 
 pub mod data;
+pub mod delta;
 pub mod key;
 pub mod manifest;
 mod perform;
@@ -14,7 +15,7 @@ pub use data::{DataRef, StoredObject, StoredPart};
 pub use key::{ObjectKey, ObjectName};
 pub use manifest::{Index, IndexRef, Manifest, StateRef};
 pub use perform::perform;
-pub use read::{check_order, read_footer, read_index, read_manifest, read_state};
+pub use read::{check_order, read_footer, read_index, read_manifest, read_state, state_request};
 
 use crate::codec::Malformed;
 

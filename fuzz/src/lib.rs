@@ -19,6 +19,7 @@ pub mod requests;
 pub mod sample;
 pub mod served;
 pub mod shelf;
+pub mod state_delta;
 pub mod stored;
 pub mod told;
 pub mod truth;

@@ -173,6 +173,7 @@ fn is_right(data: &DataRef) -> bool {
 }
 
 fn any_manifest(next: &mut [i64; 4], choices: &mut Choices<'_>) -> Manifest {
+    let states: Vec<StateRef> = (0..choices.below(3)).map(|_| any_state(choices)).collect();
     let ids = ["fuzz", "", "\u{e9}", "a cluster of a name that is longer than those of others are"];
     Manifest {
         number: near(choices, 1),
@@ -191,11 +192,8 @@ fn any_manifest(next: &mut [i64; 4], choices: &mut Choices<'_>) -> Manifest {
             -1,
             i64::MIN,
         ]),
-        state: (choices.byte() & 1 == 1).then(|| StateRef {
-            name: any_name(choices),
-            len: near(choices, 77),
-            crc: choices.u32(),
-        }),
+        state: states.first().copied(),
+        delta: states.get(1).copied(),
         indexes: (0..choices.below(4))
             .map(|_| IndexRef {
                 name: any_name(choices),
@@ -206,6 +204,10 @@ fn any_manifest(next: &mut [i64; 4], choices: &mut Choices<'_>) -> Manifest {
             .collect(),
         tail: any_list(next, choices),
     }
+}
+
+fn any_state(choices: &mut Choices<'_>) -> StateRef {
+    StateRef { name: any_name(choices), len: near(choices, 77), crc: choices.u32() }
 }
 
 /// Parts that follow those before, or nearly so.

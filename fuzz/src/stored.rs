@@ -17,6 +17,7 @@ use evenkeel_core::{
     store::{
         DataRef, Index, IndexRef, Manifest, ObjectKey, ObjectName, StateRef,
         data::{FRONT_BYTES, Footer, FooterBatch, FooterPart},
+        delta::Delta,
         perform,
     },
     units::{Epoch, Lsn, Offset, PartitionId, SegmentSequence, Timestamp},
@@ -109,11 +110,16 @@ impl Stored {
             told.push(writer.index(&shelf, epoch, &index));
             indexes.push(index);
         }
-        let (state, told_state) = match with_state {
-            false => (None, None),
+        let (state, told_state, told_delta) = match with_state {
+            false => (None, None, None),
+            true if choices.byte() % 2 == 1 => {
+                let (_, base, bytes) = writer.state(&shelf, epoch, Lsn(cut.0 / 2));
+                let (state, told) = writer.delta(&shelf, (epoch, cut), &bytes);
+                (Some(state), Some(base), Some(told))
+            }
             true => {
-                let (state, told) = writer.state(&shelf, epoch, cut);
-                (Some(state), Some(told))
+                let (state, told, _) = writer.state(&shelf, epoch, cut);
+                (Some(state), Some(told), None)
             }
         };
         let manifest = Manifest {
@@ -127,6 +133,7 @@ impl Stored {
             cut_at: Timestamp(1_700_000_000_000),
             reserved_offsets: choices.of(&[1 << 32, 0, RESERVED_OFFSETS_MAX]),
             state: told_state,
+            delta: told_delta,
             indexes: told,
             tail: references.collect(),
         };
@@ -134,7 +141,8 @@ impl Stored {
         let before = Lsn(cut.0 - u64::from(choices.byte() % 2).min(cut.0));
         let older_state = (number > oldest).then(|| writer.state(&shelf, Epoch(epoch.0 - 1), before).1);
         for older in oldest..number {
-            let manifest = Manifest { number: older, cut: before, state: older_state, ..manifest.clone() };
+            let manifest =
+                Manifest { number: older, cut: before, state: older_state, delta: None, ..manifest.clone() };
             create(&shelf, ObjectKey::Manifest(older), vec![Bytes::from(manifest.encode())]);
         }
         create(&shelf, ObjectKey::Manifest(number), vec![Bytes::from(manifest.encode())]);
@@ -234,15 +242,32 @@ impl Writer {
     }
 
     /// A state, as it is when it is read: `checkpoint` is the target for its bytes.
-    fn state(&mut self, shelf: &Shelf, epoch: Epoch, cut: Lsn) -> (State, StateRef) {
-        let mut state = State::default();
-        (state.epoch, state.store.lineage, state.store.cut) = (epoch, 5, cut);
-        let (name, bytes) = (self.name(epoch), Bytes::from(checkpoint::encode(&state, cut)));
-        let told = StateRef { name, len: bytes.len() as u64, crc: crc32c::crc32c(&bytes) };
-        let (state, _) = checkpoint::decode(&bytes).expect("it was just written");
-        create(shelf, ObjectKey::State(name), vec![bytes]);
-        (state, told)
+    fn state(&mut self, shelf: &Shelf, epoch: Epoch, cut: Lsn) -> (State, StateRef, Bytes) {
+        let (state, bytes) = state_at(epoch, cut);
+        (state, self.state_object(shelf, epoch, &bytes), bytes)
     }
+
+    /// What leads from another state to that one.
+    fn delta(&mut self, shelf: &Shelf, (epoch, cut): (Epoch, Lsn), base: &Bytes) -> (State, StateRef) {
+        let (state, bytes) = state_at(epoch, cut);
+        let delta = Bytes::from(Delta::between(base, &bytes).encode());
+        (state, self.state_object(shelf, epoch, &delta))
+    }
+
+    fn state_object(&mut self, shelf: &Shelf, epoch: Epoch, bytes: &Bytes) -> StateRef {
+        let name = self.name(epoch);
+        create(shelf, ObjectKey::State(name), vec![bytes.clone()]);
+        StateRef { name, len: bytes.len() as u64, crc: crc32c::crc32c(bytes) }
+    }
+}
+
+/// A state, as it is when it is read, and its bytes.
+fn state_at(epoch: Epoch, cut: Lsn) -> (State, Bytes) {
+    let mut state = State::default();
+    (state.epoch, state.store.lineage, state.store.cut) = (epoch, 5, cut);
+    let bytes = Bytes::from(checkpoint::encode(&state, cut));
+    let (state, _) = checkpoint::decode(&bytes).expect("it was just written");
+    (state, bytes)
 }
 
 #[cfg(test)]

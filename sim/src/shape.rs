@@ -139,6 +139,8 @@ pub struct Shape {
     pub merged_objects: u64,
     /// Bytes of what they become, at most.
     pub merged_bytes: u64,
+    /// Bytes of a state from which on cuts may tell it by what has changed.
+    pub delta_state_bytes: u64,
     /// How long a start, and a stop, wait for the store, in microseconds.
     pub start_wait_micros: u64,
     /// See [`Shape::start_wait_micros`].
@@ -207,6 +209,7 @@ impl Shape {
             garbage_delay: Duration::from_micros(self.garbage_micros),
             manifests_kept: self.manifests_kept,
             merged_bytes: self.merged_bytes,
+            delta_state_bytes: usize::try_from(self.delta_state_bytes).unwrap_or(usize::MAX),
             merged_objects: u32::try_from(self.merged_objects).unwrap_or(u32::MAX),
             unflushed_age_max: self.age_limited.then(|| Duration::from_micros(self.flush_micros * 4)),
         });
@@ -218,6 +221,7 @@ impl Shape {
         let mut dice = Dice::of(seed, "shape");
         let segment_bytes = 4096 * u32::try_from(dice.between(8, 32)).expect("small");
         let mut gathering = Dice::of(seed, "groups");
+        let mut deltas = Dice::of(seed, "deltas");
         let config = Config {
             segment_bytes,
             message_bytes_max: segment_bytes / 4,
@@ -293,6 +297,7 @@ impl Shape {
             merged_bytes: joins.magnitude(10_000, 4 << 20),
             cut_pause_micros: 0,
             merged_objects: 0,
+            delta_state_bytes: if deltas.chance(700) { deltas.magnitude(100, 3_000) } else { u64::MAX },
             start_wait_micros: rubbish.magnitude(10_000, 30_000_000),
             stop_wait_micros: rubbish.magnitude(10_000, 10_000_000),
             store_faults: if faults(&mut bucket, 600) { bucket.magnitude(5, 300) } else { 0 },
@@ -370,7 +375,7 @@ enum Slot<'a> {
 type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
 
 /// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
-const KNOBS: [Knob; 59] = [
+const KNOBS: [Knob; 60] = [
     ("operations", |shape| Slot::Long(&mut shape.operations)),
     ("crashes", |shape| Slot::Long(&mut shape.crashes)),
     ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
@@ -413,6 +418,7 @@ const KNOBS: [Knob; 59] = [
     ("manifests_kept", |shape| Slot::Long(&mut shape.manifests_kept)),
     ("cut_pause_micros", |shape| Slot::Long(&mut shape.cut_pause_micros)),
     ("merged_objects", |shape| Slot::Long(&mut shape.merged_objects)),
+    ("delta_state_bytes", |shape| Slot::Long(&mut shape.delta_state_bytes)),
     ("merged_bytes", |shape| Slot::Long(&mut shape.merged_bytes)),
     ("start_wait_micros", |shape| Slot::Long(&mut shape.start_wait_micros)),
     ("stop_wait_micros", |shape| Slot::Long(&mut shape.stop_wait_micros)),

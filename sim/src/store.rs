@@ -51,7 +51,7 @@ impl SimStore {
         let mut referred = BTreeSet::new();
         let Some(newest) = self.newest_manifest() else { return Ok(referred) };
         referred.insert(ObjectKey::Manifest(newest.number));
-        referred.extend(newest.state.map(|state| ObjectKey::State(state.name)));
+        referred.extend(newest.states().map(|state| ObjectKey::State(state.name)));
         let mut data = newest.tail;
         for told in &newest.indexes {
             let key = ObjectKey::Index(told.name);

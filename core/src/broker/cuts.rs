@@ -15,6 +15,7 @@
 //! own epoch. Whoever held the store before finds the number taken.
 
 mod archive;
+mod base;
 mod contact;
 mod garbage;
 mod making;
@@ -38,6 +39,7 @@ pub(super) use self::{
     upload::is_change,
 };
 use self::{
+    base::Base,
     contact::Contact,
     garbage::Garbage,
     merge::{Merge, Merged},
@@ -98,6 +100,7 @@ pub(super) struct Cuts {
     /// Objects that cannot be read, which stay as they are.
     unmergeable: BTreeSet<ObjectName>,
     cut: Option<Cut>,
+    base: Option<Base>,
     unstored: BTreeMap<PartitionId, Unstored>,
     unstored_bytes: u64,
     /// A partition has enough for a cut.
@@ -131,6 +134,8 @@ struct Cut {
     since: Option<Instant>,
     partitions: Vec<PartitionId>,
     state: Bytes,
+    /// The whole state that the cut tells what has changed since, if it does.
+    base: Option<StateRef>,
     /// Data objects that the state at the cut does not need. Its manifest does not refer to them, but for those in indexes that stay.
     unneeded: BTreeSet<ObjectName>,
     /// What it puts in the place of small objects.
@@ -203,6 +208,7 @@ impl Cuts {
             merge: None,
             unmergeable: BTreeSet::new(),
             cut: None,
+            base: None,
             unstored: BTreeMap::new(),
             unstored_bytes: 0,
             large: false,

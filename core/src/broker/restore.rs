@@ -5,9 +5,10 @@
 
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
+use bytes::Bytes;
+
 use crate::{
     broker::cuts::index_request,
-    limits::CHECKPOINT_BYTES_MAX,
     log::{
         Refusal,
         recovery::{Restoration, Restored},
@@ -15,8 +16,7 @@ use crate::{
     marks::{Mark, mark},
     planted::{Planted, planted},
     port::{Notice, ObjectError, ObjectReply, ObjectRequest, ObjectResult},
-    state::State,
-    store::{Index, Manifest, ObjectKey, check_order, read_index, read_manifest, read_state},
+    store::{Index, Manifest, check_order, read_index, read_manifest, read_state, state_request},
     turn::{Purpose, RestoreOp, Timer, Turn},
     units::Instant,
 };
@@ -49,7 +49,8 @@ pub(super) struct Restore {
 #[derive(Clone, Debug)]
 struct Found {
     manifest: Manifest,
-    state: Option<State>,
+    /// The state objects that are there.
+    states: Vec<Bytes>,
     indexes: Vec<Index>,
 }
 
@@ -102,10 +103,14 @@ impl Restore {
             }
             (RestoreOp::Manifest, Ok(ObjectReply::Manifest(Some((number, bytes))))) => {
                 read_manifest(number, &bytes).map(|manifest| {
-                    self.found = Some(Found { manifest, state: None, indexes: Vec::new() });
+                    self.found = Some(Found { manifest, states: Vec::new(), indexes: Vec::new() });
                 })
             }
-            (RestoreOp::State, Ok(ObjectReply::Bytes(bytes))) => self.read_state(&bytes),
+            (RestoreOp::State, Ok(ObjectReply::Bytes(bytes))) => {
+                let Some(found) = &mut self.found else { unreachable!("a state belongs to a manifest") };
+                found.states.push(bytes);
+                Ok(())
+            }
             (RestoreOp::Index, Ok(ObjectReply::Bytes(bytes))) => self.read_index(&bytes),
             (_, Ok(_)) => unreachable!("each request has a reply of its kind"),
             (_, Err(error)) if planted(Planted::RestoreErrorIsNothing) => {
@@ -130,9 +135,7 @@ impl Restore {
                 found.manifest.cluster_id
             ))));
         }
-        if let (Some(state), None) = (&found.manifest.state, &found.state) {
-            let request =
-                ObjectRequest::Read { key: ObjectKey::State(state.name), bytes_max: CHECKPOINT_BYTES_MAX };
+        if let Some(request) = state_request(&found.manifest, found.states.len()) {
             turn.object(Purpose::Restore(RestoreOp::State), request);
             return None;
         }
@@ -140,26 +143,20 @@ impl Restore {
             turn.object(Purpose::Restore(RestoreOp::Index), request);
             return None;
         }
-        let Found { manifest, state, indexes } = self.found.take()?;
-        if let Err(error) = check_order(&manifest, &indexes) {
-            return self.failed(&error, turn);
+        let Found { manifest, states, indexes } = self.found.take()?;
+        if manifest.delta.is_some() {
+            mark(Mark::RestoredDelta);
         }
-        Some(Ended::Found(Box::new(Restoration {
-            state: state.unwrap_or_default(),
-            from: Restored { manifest, indexes },
-        })))
+        let state = check_order(&manifest, &indexes).and_then(|()| read_state(&manifest, &states));
+        match state {
+            Ok(state) => {
+                Some(Ended::Found(Box::new(Restoration { state, from: Restored { manifest, indexes } })))
+            }
+            Err(error) => self.failed(&error, turn),
+        }
     }
 
-    fn read_state(&mut self, bytes: &bytes::Bytes) -> Result<(), ObjectError> {
-        let Some(Found { manifest, state, .. }) = &mut self.found else {
-            unreachable!("a state belongs to a manifest")
-        };
-        let told = manifest.state.as_ref().expect("it was asked for by its name");
-        *state = Some(read_state(told, manifest.cut, bytes)?);
-        Ok(())
-    }
-
-    fn read_index(&mut self, bytes: &bytes::Bytes) -> Result<(), ObjectError> {
+    fn read_index(&mut self, bytes: &Bytes) -> Result<(), ObjectError> {
         let Some(Found { manifest, indexes, .. }) = &mut self.found else {
             unreachable!("an index belongs to a manifest")
         };

@@ -4,14 +4,14 @@
 //! |---|---|---|
 //! | 0..8 | magic | `EKMANIF1` |
 //! | 8..12 | CRC-32C | of all bytes behind it |
-//! | 12..16 | format version | 1 |
+//! | 12..16 | format version | 2, of an index 1 |
 //! | .. | number | u64, as in its key; below 2^64 - 1, for the next has the next |
 //! | .. | cluster id, node id | text, i32 |
 //! | .. | epoch, lineage, writer | u32, u64, u64: who committed it |
 //! | .. | cut | u64: all that the log says below this LSN is in the store |
 //! | .. | cut at | i64: wall clock when the cut was begun |
 //! | .. | reserved offsets | i64, at most 2^48: so many behind the next of each partition may have been given out since |
-//! | .. | state | u8, and if it is 1: name, bytes u64, CRC-32C u32 |
+//! | .. | state | u8; from 1 on: name, bytes u64, CRC-32C u32 of a whole state; if it is 2 also those of what has changed since |
 //! | .. | indexes | u32 count x (name, bytes u64, CRC-32C u32, data objects u32) |
 //! | .. | data objects that no index lists yet | u32 count, each as `store/data.rs` writes it |
 //!
@@ -30,10 +30,12 @@ use crate::{
 pub const MAGIC: [u8; 8] = *b"EKMANIF1";
 /// First bytes of an index object.
 pub const INDEX_MAGIC: [u8; 8] = *b"EKINDEX1";
-/// The format that this code writes, and the newest that it reads; of manifests and of indexes.
-pub const FORMAT_VERSION: u32 = 1;
+/// The format that this code writes, and the newest that it reads.
+pub const FORMAT_VERSION: u32 = 2;
+/// The same, of indexes.
+pub const INDEX_FORMAT_VERSION: u32 = 1;
 
-/// The state at the cut, in the form of a checkpoint.
+/// A state object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StateRef {
     /// The object.
@@ -78,8 +80,10 @@ pub struct Manifest {
     pub cut_at: Timestamp,
     /// So many offsets behind the end of each partition, and producer ids, may have been given out since.
     pub reserved_offsets: i64,
-    /// The state at the cut; `None`: nothing was cut yet.
+    /// A whole state in the form of a checkpoint, that at the cut unless there is a delta; `None`: nothing was cut yet.
     pub state: Option<StateRef>,
+    /// What has changed from that one to the state at the cut, as `store/delta.rs` writes it. Only with a state.
+    pub delta: Option<StateRef>,
     /// Lists of data objects, oldest first.
     pub indexes: Vec<IndexRef>,
     /// Data objects that are in no index yet, oldest first.
@@ -103,8 +107,8 @@ impl Manifest {
         out.put_u64(self.cut.0);
         out.put_i64(self.cut_at.0);
         out.put_i64(self.reserved_offsets);
-        out.put_u8(u8::from(self.state.is_some()));
-        if let Some(state) = &self.state {
+        out.put_u8(u8::from(self.state.is_some()) + u8::from(self.delta.is_some()));
+        for state in self.states() {
             state.name.encode(&mut out);
             out.put_u64(state.len);
             out.put_u32(state.crc);
@@ -126,7 +130,7 @@ impl Manifest {
     /// # Errors
     /// It is damaged, or of a newer format. Nothing of it is used then.
     pub fn decode(bytes: &[u8]) -> Result<Manifest, NotAnObject> {
-        let mut from = opened(bytes, MAGIC)?;
+        let mut from = opened(bytes, MAGIC, FORMAT_VERSION)?;
         let mut manifest = Manifest {
             number: from.u64()?,
             cluster_id: from.text()?,
@@ -138,14 +142,18 @@ impl Manifest {
             cut_at: Timestamp(from.i64()?),
             reserved_offsets: from.i64()?,
             state: None,
+            delta: None,
             indexes: Vec::new(),
             tail: Vec::new(),
         };
-        manifest.state = match from.u8()? {
-            0 => None,
-            1 => Some(StateRef { name: ObjectName::decode(&mut from)?, len: from.u64()?, crc: from.u32()? }),
-            _ => return Err(NotAnObject::Damaged),
-        };
+        let states = from.u8()?;
+        if states > 2 {
+            return Err(NotAnObject::Damaged);
+        }
+        for of in [&mut manifest.state, &mut manifest.delta].into_iter().take(states.into()) {
+            let name = ObjectName::decode(&mut from)?;
+            *of = Some(StateRef { name, len: from.u64()?, crc: from.u32()? });
+        }
         let has_next = manifest.number < u64::MAX;
         if !has_next || !(0..=RESERVED_OFFSETS_MAX).contains(&manifest.reserved_offsets) {
             return Err(NotAnObject::Damaged);
@@ -161,6 +169,11 @@ impl Manifest {
         manifest.tail = decode_list(&mut from)?;
         from.finish()?;
         Ok(manifest)
+    }
+
+    /// The state objects that it refers to: a whole one, and what has changed since.
+    pub fn states(&self) -> impl Iterator<Item = &StateRef> {
+        self.state.iter().chain(&self.delta)
     }
 
     /// Bytes of the list of data objects at its end.
@@ -184,7 +197,7 @@ impl Index {
         let mut out = Vec::new();
         out.extend_from_slice(&INDEX_MAGIC);
         out.put_u32(0);
-        out.put_u32(FORMAT_VERSION);
+        out.put_u32(INDEX_FORMAT_VERSION);
         encode_list(&self.objects, &mut out);
         seal(&mut out);
         out
@@ -195,7 +208,7 @@ impl Index {
     /// # Errors
     /// It is damaged, or of a newer format. Nothing of it is used then.
     pub fn decode(bytes: &[u8]) -> Result<Index, NotAnObject> {
-        let mut from = opened(bytes, INDEX_MAGIC)?;
+        let mut from = opened(bytes, INDEX_MAGIC, INDEX_FORMAT_VERSION)?;
         let objects = decode_list(&mut from)?;
         from.finish()?;
         Ok(Index { objects })
@@ -207,14 +220,14 @@ fn seal(out: &mut [u8]) {
     out[8..12].copy_from_slice(&crc.to_le_bytes());
 }
 
-fn opened(bytes: &[u8], magic: [u8; 8]) -> Result<Reader<'_>, NotAnObject> {
+fn opened(bytes: &[u8], magic: [u8; 8], version: u32) -> Result<Reader<'_>, NotAnObject> {
     let mut from = Reader::new(bytes);
     if from.array::<8>()? != magic || from.u32()? != crc32c::crc32c(&bytes[12..]) {
         return Err(NotAnObject::Damaged);
     }
     match from.u32()? {
-        FORMAT_VERSION => Ok(from),
-        version => Err(NotAnObject::Format(version)),
+        known if known == version => Ok(from),
+        other => Err(NotAnObject::Format(other)),
     }
 }
 

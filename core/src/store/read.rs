@@ -5,13 +5,15 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use bytes::Bytes;
 
 use crate::{
-    port::{ObjectError, ObjectErrorKind, ObjectStore},
+    limits::CHECKPOINT_BYTES_MAX,
+    port::{ObjectError, ObjectErrorKind, ObjectRequest, ObjectStore},
     state::{
         State,
         checkpoint::{self, NotACheckpoint},
     },
-    store::{Index, IndexRef, Manifest, NotAnObject, ObjectKey, StateRef, StoredObject, data::Footer},
-    units::Lsn,
+    store::{
+        Index, IndexRef, Manifest, NotAnObject, ObjectKey, StateRef, StoredObject, data::Footer, delta::Delta,
+    },
 };
 
 /// Reads the manifest with that number.
@@ -48,16 +50,43 @@ pub fn read_index(told: &IndexRef, bytes: &Bytes) -> Result<Index, ObjectError> 
     }
 }
 
-/// Reads the state object that a manifest with that cut refers to.
+/// The request for the state object behind those that are there; `None`: these are all that the manifest refers to.
+#[must_use]
+pub fn state_request(manifest: &Manifest, loaded: usize) -> Option<ObjectRequest> {
+    let told = manifest.states().nth(loaded)?;
+    Some(ObjectRequest::Read { key: ObjectKey::State(told.name), bytes_max: CHECKPOINT_BYTES_MAX })
+}
+
+/// Reads the state at a manifest's cut, out of all the state objects that it refers to, in its order.
 ///
 /// # Errors
-/// It is not that one, or not intact.
-pub fn read_state(told: &StateRef, cut: Lsn, bytes: &Bytes) -> Result<State, ObjectError> {
-    let damaged = |detail: String| damaged(ObjectKey::State(told.name), detail);
-    if bytes.len() as u64 != told.len || crc32c::crc32c(bytes) != told.crc {
-        return Err(damaged(String::from("it is not the one that the manifest refers to")));
+/// One is not that one, or not intact, or they do not fit together.
+pub fn read_state(manifest: &Manifest, objects: &[Bytes]) -> Result<State, ObjectError> {
+    let damaged = |told: &StateRef, detail: String| damaged(ObjectKey::State(told.name), detail);
+    for (told, bytes) in manifest.states().zip(objects) {
+        if bytes.len() as u64 != told.len || crc32c::crc32c(bytes) != told.crc {
+            return Err(damaged(told, String::from("it is not the one that the manifest refers to")));
+        }
     }
-    match checkpoint::decode(bytes) {
+    let Some(told) = &manifest.state else { return Ok(State::default()) };
+    let (Some(whole), cut) = (objects.first(), manifest.cut) else {
+        return Err(damaged(told, String::from("it was not read")));
+    };
+    let changed = match (&manifest.delta, objects.get(1)) {
+        (None, _) => None,
+        (Some(delta), None) => return Err(damaged(delta, String::from("it was not read"))),
+        (Some(delta), Some(bytes)) => {
+            let applied = Delta::decode(bytes).and_then(|delta| delta.apply(whole, CHECKPOINT_BYTES_MAX));
+            Some(applied.map_err(|why| match why {
+                NotAnObject::Damaged => {
+                    damaged(delta, format!("it does not fit to {}", ObjectKey::State(told.name)))
+                }
+                NotAnObject::Format(version) => damaged(delta, unknown(version)),
+            })?)
+        }
+    };
+    let damaged = |detail| damaged(manifest.delta.as_ref().unwrap_or(told), detail);
+    match checkpoint::decode(changed.as_deref().unwrap_or(whole)) {
         Ok((state, lsn)) if lsn == cut => Ok(state),
         Ok((_, lsn)) => Err(damaged(format!("it is the state at LSN {lsn}, not at {cut}"))),
         Err(NotACheckpoint::Damaged) => Err(damaged(String::from("it says what cannot be"))),

@@ -68,6 +68,56 @@ fn the_first_start_takes_the_epoch_and_a_change_is_in_the_store_after_the_interv
     assert_eq!(newest(&rig), second);
 }
 
+/// Bytes of state objects that were written since, and what the newest manifest refers to.
+fn states(rig: &Rig) -> Vec<(ObjectKey, usize)> {
+    rig.store.with(|objects| {
+        let states = objects.iter().filter(|(key, _)| matches!(key, ObjectKey::State(_)));
+        states.map(|(key, bytes)| (*key, bytes.len())).collect()
+    })
+}
+
+#[test]
+fn a_cut_writes_of_a_large_state_what_has_changed_and_an_empty_disk_gets_all_of_it() {
+    let store = StoreConfig { delta_state_bytes: 10_000, ..StoreConfig::default() };
+    let mut rig = Rig::new(Config { store: Some(store), ..small() });
+    rig.create("still", 400, &[]);
+    rig.create("t", 2, &[]);
+    rig.pass(INTERVAL * 2);
+    let whole = newest(&rig).state.expect("a cut was made");
+    assert!(newest(&rig).delta.is_none() && whole.len > 10_000, "{whole:?}");
+    // A hundredth of it at each cut, until a whole one would have been less.
+    let (mut deltas, mut sum) = (0, 0);
+    while newest(&rig).state == Some(whole) {
+        fill(&mut rig, 1);
+        rig.pass(INTERVAL * 2);
+        if let Some(delta) = newest(&rig).delta {
+            assert!(delta.len * 20 < whole.len, "{delta:?} of {whole:?}");
+            (deltas, sum) = (deltas + 1, sum + delta.len);
+            assert!(deltas < 1000, "it goes on for ever");
+        }
+        if deltas == 3 {
+            let mut restored = Rig::with_store(Memory::default(), rig.store.clone(), rig.config.clone());
+            assert_eq!(restored.read_all("t", 0), rig.read_all("t", 0));
+            assert!(restored.broker.state().is_some_and(|state| state.partition_count() == 402));
+        }
+    }
+    assert!(deltas > 20 && sum <= whole.len, "{deltas} of {sum} bytes");
+    assert!(newest(&rig).delta.is_none(), "all of it again");
+    // What nobody refers to goes.
+    fill(&mut rig, 1);
+    rig.pass(INTERVAL * 30);
+    assert_eq!(states(&rig).len(), 2, "a whole one and what has changed: {:?}", newest(&rig));
+
+    // A start knows of no state that it has written: its first cut has it all.
+    let mut rig = rig.crash();
+    fill(&mut rig, 1);
+    rig.pass(INTERVAL * 30);
+    assert_eq!((newest(&rig).delta, states(&rig).len()), (None, 1));
+    let records = rig.read_all("t", 0);
+    let mut rig = lose_disk(rig);
+    assert_eq!(rig.read_all("t", 0), records);
+}
+
 #[test]
 fn a_store_that_is_new_to_an_old_log_gets_all_of_it() {
     let mut rig = Rig::new(small());

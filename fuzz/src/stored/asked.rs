@@ -39,13 +39,10 @@ pub fn known(shelf: &Shelf) -> Result<Option<Known>, ObjectError> {
         };
         Ok(bytes)
     };
-    let state = match &manifest.state {
-        None => None,
-        Some(told) => {
-            let bytes = whole(ObjectKey::State(told.name), CHECKPOINT_BYTES_MAX)?;
-            Some(read_state(told, manifest.cut, &bytes)?)
-        }
-    };
+    let states = manifest.states().map(|told| whole(ObjectKey::State(told.name), CHECKPOINT_BYTES_MAX));
+    let states = states.collect::<Result<Vec<_>, _>>()?;
+    let state = read_state(&manifest, &states)?;
+    let state = manifest.state.is_some().then_some(state);
     let mut indexes = Vec::new();
     for told in &manifest.indexes {
         indexes.push(read_index(told, &whole(ObjectKey::Index(told.name), INDEX_BYTES_MAX)?)?);

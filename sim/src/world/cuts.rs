@@ -73,7 +73,7 @@ impl World {
         let probe = self.what_if(empty);
         check_served(&probe)?;
         let reading = probe.clone().read_all()?;
-        let cut = self.ledger_of(newest.state.map(|state| state.name));
+        let cut = self.ledger_of(newest.states().last().map(|state| state.name));
         invariant::check_all(&cut, &reading)?;
         self.check_nothing_twice(&reading, &probe)?;
         self.check_recovery_point(&reading)?;

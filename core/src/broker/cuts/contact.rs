@@ -205,6 +205,7 @@ impl Cuts {
                 cut_at: turn.now.wall,
                 reserved_offsets: RESERVED_OFFSETS,
                 state: None,
+                delta: None,
                 indexes: Vec::new(),
                 tail: Vec::new(),
             };

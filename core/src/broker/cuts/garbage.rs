@@ -146,7 +146,8 @@ impl Cuts {
     fn left_behind(&self, keys: &[ObjectKey]) -> Vec<ObjectKey> {
         let Some(newest) = &self.newest else { return Vec::new() };
         let mut referred: BTreeSet<ObjectName> = self.archive.referred();
-        referred.extend(newest.state.map(|state| state.name));
+        let skipped = usize::from(newest.delta.is_some() && planted(Planted::DeltaBaseLeftOver));
+        referred.extend(newest.states().skip(skipped).map(|state| state.name));
         referred.extend(newest.indexes.iter().map(|index| index.name));
         let former = |name: ObjectName| {
             (name.epoch < newest.epoch || planted(Planted::LeftoversOfThisEpoch)) && !referred.contains(&name)

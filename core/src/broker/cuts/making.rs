@@ -10,7 +10,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Committed, Cut, Cuts, NOT_DATA, Rewrite, Stage, Uploading, View, confirm, contact, create_manifest,
+    Base, Committed, Cut, Cuts, NOT_DATA, Rewrite, Stage, Uploading, View, confirm, contact, create_manifest,
     footer, tell_failure,
     upload::{Object, Part, Upload, What, plan},
 };
@@ -62,6 +62,7 @@ impl Cuts {
             since: self.changed_since.take(),
             partitions: parts.keys().copied().collect(),
             state: Bytes::from(checkpoint::encode(view.state, upto)),
+            base: None,
             // By the state at the cut: what goes later, a restore of this cut still needs.
             unneeded: self.archive.unneeded(),
             merged,
@@ -128,8 +129,15 @@ impl Cuts {
         let mut uploading =
             Uploading { planned: plan(parts, self.config.object_bytes), ..Uploading::default() };
         let name = self.name(view.state.epoch);
-        let state = StateRef { name, len: cut.state.len() as u64, crc: crc32c::crc32c(&cut.state) };
-        let object = Object::new(What::State(state), ObjectKey::State(name), vec![cut.state.clone()]);
+        let base = self.base.as_ref();
+        let delta = base.and_then(|base| base.delta(&cut.state, self.config.delta_state_bytes));
+        cut.base = base.map(|base| base.told).filter(|_| delta.is_some());
+        let bytes = delta.unwrap_or_else(|| cut.state.clone());
+        let state = StateRef { name, len: bytes.len() as u64, crc: crc32c::crc32c(&bytes) };
+        if planted(Planted::DeltaOfUnsettled) && cut.base.is_none() {
+            self.base = Some(Base::new(state, bytes.clone()));
+        }
+        let object = Object::new(What::State(state), ObjectKey::State(name), vec![bytes]);
         uploading.uploads.insert(name.number, Upload::write(name.number, NOT_DATA, object, turn));
         uploading.rewrite = self.begin_rewrite(cut, turn);
         if planted(Planted::RemovedBeforeCommit)
@@ -261,7 +269,8 @@ impl Cuts {
             cut: cut.upto,
             cut_at: cut.at,
             reserved_offsets: RESERVED_OFFSETS,
-            state: uploading.state,
+            state: cut.base.or(uploading.state),
+            delta: uploading.state.filter(|_| cut.base.is_some()),
             ..newest.clone()
         };
         let counts = self.archive.unneeded_in_indexes(&cut.unneeded);
@@ -526,6 +535,7 @@ impl Cuts {
     fn finish(&mut self, view: View<'_>, turn: &mut Turn<'_>) -> Committed {
         let Some(Cut {
             stage: Stage::Committing { manifest, added, rewritten, indexed, .. },
+            state,
             unneeded,
             merged,
             partitions,
@@ -541,6 +551,11 @@ impl Cuts {
             self.merge_committed(merged, turn);
         }
         self.drop_unneeded(&manifest, &unneeded, rewritten.as_ref(), turn);
+        match (&mut self.base, &manifest.delta) {
+            (Some(base), Some(delta)) => base.committed(delta),
+            (Some(_), None) if planted(Planted::DeltaOfUnsettled) => {}
+            (base, _) => *base = manifest.state.map(|told| Base::new(told, state)),
+        }
         let mut bytes = 0;
         for data in &added {
             self.archive.add(data);
@@ -596,8 +611,12 @@ impl Cuts {
             self.archive.index_replaced(index.name, new.and_then(|rewrite| rewrite.new).map(|new| new.name));
             gone.push(ObjectKey::Index(index.name));
         }
-        let state = before.state.filter(|_| manifest.state != before.state);
-        gone.extend(state.map(|state| ObjectKey::State(state.name)));
+        let stays = |state: &&StateRef| {
+            let skipped = usize::from(manifest.delta.is_some() && planted(Planted::DeltaBaseRemoved));
+            manifest.states().skip(skipped).any(|kept| kept == *state)
+        };
+        let states = before.states().filter(|state| !stays(state));
+        gone.extend(states.map(|state| ObjectKey::State(state.name)));
         let number = manifest.number.checked_sub(self.config.manifests_kept).filter(|number| *number > 0);
         gone.extend(number.map(ObjectKey::Manifest));
         for key in gone {

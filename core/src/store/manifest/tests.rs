@@ -35,6 +35,7 @@ fn sample() -> Manifest {
         cut_at: Timestamp(1_700_000_000_000),
         reserved_offsets: 1 << 32,
         state: Some(StateRef { name: name(1), len: 77, crc: 8 }),
+        delta: Some(StateRef { name: name(2), len: 33, crc: 9 }),
         indexes: vec![IndexRef { name: name(2), len: 500, crc: 9, objects: 10 }],
         tail: vec![data()],
     }
@@ -45,9 +46,10 @@ fn the_manifest_has_the_bytes_it_always_had() {
     let hex: String = sample().encode()[12..].iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(
         hex,
-        "010000000c000000000000000300616263010000000400000005000000000000000600000000000000\
+        "020000000c000000000000000300616263010000000400000005000000000000000600000000000000\
          63000000000000000068e5cf8b0100000000000001000000\
-         010400000001000000ff000000000000004d0000000000000008000000\
+         020400000001000000ff000000000000004d0000000000000008000000\
+         0400000002000000ff00000000000000210000000000000009000000\
          010000000400000002000000ff00000000000000f401000000000000090000000a000000\
          010000000400000003000000ff00000000000000e8030000000000003c00000005000000\
          010000000100000000000000000000001400000000000000960000000000000009000000000000\
@@ -59,8 +61,10 @@ fn the_manifest_has_the_bytes_it_always_had() {
 fn both_survive_their_encoding_and_every_damage_is_noticed() {
     let manifest = sample().encode();
     assert_eq!(Manifest::decode(&manifest), Ok(sample()));
-    let without = Manifest { state: None, indexes: Vec::new(), tail: Vec::new(), ..sample() };
-    assert_eq!(Manifest::decode(&without.encode()), Ok(without));
+    for state in [None, sample().state] {
+        let without = Manifest { state, delta: None, indexes: Vec::new(), tail: Vec::new(), ..sample() };
+        assert_eq!(Manifest::decode(&without.encode()), Ok(without));
+    }
     let index = Index { objects: vec![data(), data()] };
     assert_eq!(Index::decode(&index.encode()), Ok(index.clone()));
     let index = index.encode();
@@ -81,9 +85,9 @@ fn both_survive_their_encoding_and_every_damage_is_noticed() {
 #[test]
 fn a_newer_format_is_told_from_damage() {
     let mut bytes = sample().encode();
-    bytes[12] = 2;
+    bytes[12] = 3;
     seal(&mut bytes);
-    assert_eq!(Manifest::decode(&bytes), Err(NotAnObject::Format(2)));
+    assert_eq!(Manifest::decode(&bytes), Err(NotAnObject::Format(3)));
 }
 
 #[test]

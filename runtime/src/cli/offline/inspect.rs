@@ -16,7 +16,7 @@ use evenkeel_core::{
     },
     port::{FileName, ObjectReply, ObjectRequest},
     state::checkpoint,
-    store::{self, ObjectKey, data, manifest},
+    store::{self, ObjectKey, data, delta, manifest},
 };
 
 use super::{
@@ -176,6 +176,7 @@ enum Form {
     Manifest,
     Index,
     Data,
+    Delta,
     Text,
     Torn,
 }
@@ -190,6 +191,7 @@ fn form(source: &Source<'_>) -> Result<Option<Form>, Failure> {
         (manifest::MAGIC, Form::Manifest),
         (manifest::INDEX_MAGIC, Form::Index),
         (data::MAGIC, Form::Data),
+        (delta::MAGIC, Form::Delta),
     ];
     if let Some((_, form)) = magics.iter().find(|(magic, _)| front[..] == magic[..]) {
         return Ok(Some(*form));
@@ -231,6 +233,7 @@ fn source_sheet(source: &Source<'_>, details: Details) -> Result<Sheet, Failure>
             (Form::Manifest, _) => "manifest",
             (Form::Index, _) => "index",
             (Form::Data, _) => "data object",
+            (Form::Delta, _) => "change of a state",
             (Form::Text, _) => "loss report",
             (Form::Torn, _) => "torn end",
         },
@@ -250,6 +253,7 @@ fn source_sheet(source: &Source<'_>, details: Details) -> Result<Sheet, Failure>
         }
         Form::Index => object::index(&source.read(INDEX_BYTES_MAX)?, details, &mut sheet),
         Form::Data => object::data(source, details, &mut sheet)?,
+        Form::Delta => object::delta(&source.read(CHECKPOINT_BYTES_MAX)?, &mut sheet),
         Form::Text => {
             let text = source.read(MANIFEST_BYTES_MAX)?;
             sheet.field("text", String::from_utf8_lossy(&text).trim_end().to_string());

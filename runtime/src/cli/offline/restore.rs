@@ -98,13 +98,8 @@ fn needed(store: &Stored) -> Result<Option<Restoration>, ObjectError> {
     };
     let Some((number, bytes)) = newest else { return Ok(None) };
     let manifest = read_manifest(number, &bytes)?;
-    let state = match &manifest.state {
-        Some(told) => {
-            let bytes = store.read(ObjectKey::State(told.name), CHECKPOINT_BYTES_MAX)?;
-            read_state(told, manifest.cut, &bytes)?
-        }
-        None => State::default(),
-    };
+    let states = manifest.states().map(|told| store.read(ObjectKey::State(told.name), CHECKPOINT_BYTES_MAX));
+    let state = read_state(&manifest, &states.collect::<Result<Vec<_>, _>>()?)?;
     let mut indexes = Vec::new();
     for told in &manifest.indexes {
         indexes.push(read_index(told, &store.read(ObjectKey::Index(told.name), INDEX_BYTES_MAX)?)?);

@@ -71,3 +71,45 @@ fn records_leave_the_log_for_a_directory_that_can_be_moved_elsewhere() {
     let broker = Broker::start(&data, &SMALL);
     assert_eq!(kafka::read_all(&broker.bootstrap(), "orders", 1), all);
 }
+
+#[test]
+fn of_a_large_state_what_has_changed_is_stored_shown_verified_and_restored() {
+    let temporary = tempfile::tempdir().expect("a temporary directory");
+    let (data, objects) = (temporary.path().join("data"), temporary.path().join("objects"));
+    fs::create_dir(&objects).expect("a new directory");
+    let place = url(&objects);
+    let arguments = ["--object-store", &place, "--s3-flush-interval", "1s"];
+    let mut broker = Broker::start(&data, &arguments);
+    run(&broker, "topic create many --partitions 3000").ok();
+    run(&broker, "topic create orders").ok();
+    let cuts = || store::stored(&broker.printed_now()).len();
+    wait_for("a cut", || (cuts() > 0).then_some(()));
+    for round in 1..4 {
+        feed(&broker, "topic produce orders", &lines(10)).ok();
+        wait_for("a cut", || (cuts() > round).then_some(()));
+    }
+    broker.kill();
+
+    let manifest = &json(0, &format!("inspect manifest --object-store {place}"))[0];
+    let key = manifest["delta"].as_str().expect("a change of a state");
+    let [whole, changed] =
+        ["state_bytes", "delta_bytes"].map(|name| manifest[name].as_u64().expect("a size"));
+    assert!(changed * 50 < whole, "{manifest}");
+    let shown = &json(0, &format!("inspect {key} --object-store {place}"))[0];
+    assert_eq!(
+        (&shown["kind"], &shown["base_bytes"]),
+        (&"change of a state".into(), &manifest["state_bytes"])
+    );
+    let told = ended(0, &format!("inspect {key} --object-store {place}"));
+    assert!(told.contains("change of a state"), "{told}");
+    assert_eq!(json(0, &format!("verify --object-store {place}"))["store"]["partitions"], 3001);
+    ended(0, &format!("restore --dry-run --object-store {place}"));
+
+    let restored = Broker::start(&temporary.path().join("empty"), &arguments);
+    assert_eq!(kafka::read_all(&restored.bootstrap(), "orders", 1)[0].len(), 30);
+    drop(restored);
+    log_files::flip(&objects.join(key), 50);
+    let damaged = ended(2, &format!("verify --object-store {place}"));
+    assert!(damaged.contains(key), "{damaged}");
+    ended(2, &format!("restore --dry-run --object-store {place}"));
+}

@@ -3,6 +3,7 @@
 use evenkeel_core::store::{
     DataRef, Index, Manifest, NotAnObject, ObjectKey,
     data::{FRONT_BYTES, Footer, MAGIC, TRAILER_BYTES},
+    delta::{Delta, Step},
 };
 
 use super::{
@@ -26,6 +27,24 @@ fn undecoded(why: NotAnObject) -> String {
     }
 }
 
+/// Describes what has changed of a state.
+pub(super) fn delta(bytes: &[u8], sheet: &mut Sheet) {
+    let delta = match Delta::decode(bytes) {
+        Ok(delta) => delta,
+        Err(why) => return sheet.damage.push(undecoded(why)),
+    };
+    let copied: usize = delta.steps.iter().filter(|step| matches!(step, Step::Copy(_))).map(Step::len).sum();
+    for (bytes, crc, (len, checksum)) in
+        [("base_bytes", "base_crc", delta.base), ("result_bytes", "result_crc", delta.result)]
+    {
+        sheet.field(bytes, Cell::Bytes(len));
+        sheet.field(crc, Cell::Hex(checksum.into()));
+    }
+    sheet.field("steps", delta.steps.len());
+    sheet.field("copied_bytes", Cell::Bytes(copied as u64));
+    sheet.field("inserted_bytes", Cell::Bytes(delta.result.0 - copied as u64));
+}
+
 /// Describes a manifest.
 pub(super) fn manifest(bytes: &[u8], named: Named, details: Details, sheet: &mut Sheet) {
     let manifest = match Manifest::decode(bytes) {
@@ -46,9 +65,12 @@ pub(super) fn manifest(bytes: &[u8], named: Named, details: Details, sheet: &mut
     sheet.field("cut_lsn", manifest.cut);
     sheet.field("cut_at", manifest.cut_at);
     sheet.field("reserved_offsets", manifest.reserved_offsets);
-    let state = manifest.state.as_ref();
-    sheet.field("state", state.map(|state| ObjectKey::State(state.name).to_string()));
-    sheet.field("state_bytes", state.map_or(Cell::Nothing, |state| Cell::Bytes(state.len)));
+    for (name, bytes, state) in
+        [("state", "state_bytes", &manifest.state), ("delta", "delta_bytes", &manifest.delta)]
+    {
+        sheet.field(name, state.map(|state| ObjectKey::State(state.name).to_string()));
+        sheet.field(bytes, state.map_or(Cell::Nothing, |state| Cell::Bytes(state.len)));
+    }
     let listed: u64 = manifest.indexes.iter().map(|index| u64::from(index.objects)).sum();
     sheet.field("indexes", manifest.indexes.len());
     sheet.field("data_objects", listed + manifest.tail.len() as u64);

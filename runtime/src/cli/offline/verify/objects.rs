@@ -180,15 +180,14 @@ fn describe(
     sheet.field("data_bytes", Cell::Bytes(tally.bytes));
     sheet.field("batches", tally.batches);
     sheet.field("records", tally.records);
-    if let Some(told) = &manifest.state {
-        let key = ObjectKey::State(told.name);
-        referred.insert(key);
-        let bytes = store.read(key, CHECKPOINT_BYTES_MAX);
-        match bytes.and_then(|bytes| read_state(told, manifest.cut, &bytes)) {
-            Ok(state) => describe_state(&state, &tally, sheet, findings),
-            Err(error) => findings.object(&error),
-        }
+    let states: Vec<ObjectKey> = manifest.states().map(|told| ObjectKey::State(told.name)).collect();
+    let read: Result<Vec<_>, _> = states.iter().map(|key| store.read(*key, CHECKPOINT_BYTES_MAX)).collect();
+    match read.and_then(|objects| read_state(manifest, &objects)) {
+        Ok(state) if manifest.state.is_some() => describe_state(&state, &tally, sheet, findings),
+        Ok(_) => {}
+        Err(error) => findings.object(&error),
     }
+    referred.extend(states);
     let others = listed.iter().filter(|(key, _)| match key {
         ObjectKey::Manifest(_) => false,
         ObjectKey::Data(_) | ObjectKey::State(_) | ObjectKey::Index(_) | ObjectKey::Probe(_) => {
