@@ -16,7 +16,8 @@ use kafka_protocol::messages::{
 use crate::{
     assignment::{Assignment, commit_of, place_of},
     ledger::{
-        Asked, Commit, CommitNumber, GroupAsked, Ledger, OffsetPlace, Open, PartitionKey, Spoken, Untrue,
+        Asked, Commit, CommitNumber, GenerationBook, GroupAsked, Ledger, OffsetPlace, Open, PartitionKey,
+        Spoken, Untrue,
     },
     reading::FoundOffset,
     violation::{Verdict, broken},
@@ -148,7 +149,13 @@ impl Ledger {
             return broken("zombie-member", format!("{asked} is out of {group} and joins it again"));
         }
         let book = self.group_mut(group);
-        let again = book.generations.get(&number).is_some_and(|known| known.leader != leader);
+        let places: std::collections::BTreeSet<String> =
+            answer.members.iter().map(|told| place_of(&told.member_id).to_string()).collect();
+        let is_other = |known: &GenerationBook| {
+            let others = known.places.as_ref().is_some_and(|known| !places.is_empty() && *known != places);
+            known.leader != leader || others
+        };
+        let again = book.generations.get(&number).is_some_and(is_other);
         // What was newest at the question may be of the group before; that this is another one may be known since.
         if book.deletions > 0 && (number < book.newest || again) {
             book.begin_anew();
@@ -162,8 +169,6 @@ impl Ledger {
         if generation.leader.is_empty() {
             generation.leader = leader.to_string();
         }
-        let places: std::collections::BTreeSet<String> =
-            answer.members.iter().map(|told| place_of(&told.member_id).to_string()).collect();
         let others = generation.places.as_ref().filter(|known| !places.is_empty() && **known != places);
         if generation.leader != leader || others.is_some() {
             return broken(
@@ -213,6 +218,15 @@ impl Ledger {
         self.spoke(spoken, open)?;
         let book = self.group_mut(&spoken.group);
         book.exists = true;
+        let known = book.generations.entry(spoken.generation).or_default();
+        let is_other = known.told.get(&place).is_some_and(|before| *before != told)
+            || told.partitions.iter().any(|key| known.owner(*key).is_some_and(|owner| owner != place));
+        // The group may have been deleted since, by somebody who did not wait for the answer, and have begun with the same number.
+        if is_other && book.deletions > 0 && !answer.assignment.is_empty() {
+            book.begin_anew();
+            book.newest = spoken.generation;
+            book.exists = true;
+        }
         let generation = book.generations.entry(spoken.generation).or_default();
         for key in &told.partitions {
             if let Some(owner) = generation.owner(*key).filter(|owner| *owner != place) {

@@ -292,3 +292,32 @@ fn what_is_deleted_is_asked_for_and_does_not_come_back() {
     assert_eq!(talk.told(offsets(), &there(Some(3))), "offset-went-back");
     assert_eq!(talk.told(delete(), &deleted_group(69)), "", "it is gone");
 }
+
+// Seed 159735989.
+#[test]
+fn a_group_that_may_have_been_deleted_may_begin_with_the_same_number_again() {
+    let alone = || {
+        let mut talk = Talk::new();
+        assert_eq!(talk.told(join("a"), &joined("a", 1, "a", &["a"])), "");
+        assert_eq!(talk.told(sync("a", 1), &synced(1, "a", &[KEY])), "");
+        talk
+    };
+    // The deletion was sent, and nobody waits for what becomes of it.
+    let given_up = |talk: &mut Talk| {
+        talk.next += 1;
+        talk.ledger.sent(CONN, Tag(talk.next), group(GroupAsked::Delete(name())));
+        talk.ledger.hung_up(CONN);
+    };
+    let mut talk = alone();
+    given_up(&mut talk);
+    assert_eq!(talk.told(join("a"), &joined("a", 1, "a", &["a"])), "");
+    assert_eq!(talk.told(sync("a", 1), &synced(1, "a", &[])), "", "the leader of another group");
+    assert_eq!(talk.told(sync("a", 1), &synced(1, "a", &[])), "");
+    let mut talk = alone();
+    given_up(&mut talk);
+    assert_eq!(talk.told(join("a"), &joined("a", 1, "a", &["a", "b"])), "", "others are in another group");
+    assert_eq!(talk.told(sync("b", 1), &synced(1, "b", &[KEY])), "");
+
+    let mut talk = alone();
+    assert_eq!(talk.told(sync("a", 1), &synced(1, "a", &[])), "wrong-owner", "nobody deleted it");
+}
