@@ -1,7 +1,7 @@
 //! Where a store is: what an operator says, and the client for it.
 
 use std::{
-    fmt, fs, io,
+    fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -261,21 +261,12 @@ pub(super) fn s3_client(
 /// Removes what the client was about to write when a process ended: `KEY#NUMBER`, which no listing shows. Should another process be
 /// writing one just now, its creation fails, and it tries again.
 fn tidy_up(root: &Path) -> io::Result<()> {
-    for kind in super::KINDS {
-        let folder = root.join(kind.folder());
-        for entry in fs::read_dir(&folder)? {
-            let name = entry?.file_name();
-            let of_whom = name.to_str().and_then(|name| name.split_once('#')).map(|(of_whom, _)| of_whom);
-            let key = of_whom.and_then(|name| ObjectKey::parse(&format!("{}/{name}", kind.folder())));
-            if key.is_some() {
-                match fs::remove_file(folder.join(&name)) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    Ok(()) | Err(_) => {}
-                }
-            }
-        }
-    }
-    Ok(())
+    super::KINDS.into_iter().try_for_each(|kind| {
+        crate::disk::remove_files(&root.join(kind.folder()), |name| {
+            let of_whom = name.split_once('#').map(|(of_whom, _)| format!("{}/{of_whom}", kind.folder()));
+            of_whom.is_some_and(|key| ObjectKey::parse(&key).is_some())
+        })
+    })
 }
 
 fn options(deadlines: &Deadlines) -> ClientOptions {
