@@ -45,6 +45,33 @@ impl Put for Vec<u8> {
     }
 }
 
+/// The first bytes of a file or an object that is written at once: magic, place for the checksum, format version.
+#[must_use]
+pub fn begun(magic: [u8; 8], version: u32) -> Vec<u8> {
+    let mut out = magic.to_vec();
+    out.put_u32(0);
+    out.put_u32(version);
+    out
+}
+
+/// Puts the CRC-32C of all that comes behind it into its place: the bytes are complete.
+pub fn seal(out: &mut [u8]) {
+    let crc = crc32c::crc32c(&out[12..]);
+    out[8..12].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// The format version of bytes that were sealed, and what is behind it.
+///
+/// # Errors
+/// The magic is another, or the checksum does not match.
+pub fn opened(bytes: &[u8], magic: [u8; 8]) -> Result<(u32, Reader<'_>), Malformed> {
+    let mut from = Reader::new(bytes);
+    if from.array()? != magic || from.u32()? != crc32c::crc32c(from.rest) {
+        return Err(Malformed);
+    }
+    Ok((from.u32()?, from))
+}
+
 /// Reads fixed-width values from a slice.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {

@@ -14,7 +14,7 @@
 use alloc::{string::String, vec::Vec};
 
 use crate::{
-    codec::{Malformed, Put, Reader},
+    codec::{Malformed, Put, begun, opened, seal},
     units::Epoch,
 };
 
@@ -53,15 +53,11 @@ impl Identity {
     /// The bytes of the file.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        out.extend_from_slice(&MAGIC);
-        out.put_u32(0);
-        out.put_u32(FORMAT_VERSION);
+        let mut out = begun(MAGIC, FORMAT_VERSION);
         out.put_u32(self.node_id.cast_unsigned());
         out.put_u32(self.epoch.0);
         out.put_text(&self.cluster_id);
-        let crc = crc32c::crc32c(&out[12..]);
-        out[8..12].copy_from_slice(&crc.to_le_bytes());
+        seal(&mut out);
         out
     }
 
@@ -70,11 +66,7 @@ impl Identity {
     /// # Errors
     /// It is damaged, or of a newer format.
     pub fn decode(bytes: &[u8]) -> Result<Identity, NotAnIdentity> {
-        let mut from = Reader::new(bytes);
-        if from.array::<8>()? != MAGIC || from.u32()? != crc32c::crc32c(&bytes[12..]) {
-            return Err(NotAnIdentity::Damaged);
-        }
-        let version = from.u32()?;
+        let (version, mut from) = opened(bytes, MAGIC)?;
         if version != FORMAT_VERSION {
             return Err(NotAnIdentity::Newer(version));
         }

@@ -23,7 +23,7 @@
 use alloc::{collections::VecDeque, vec::Vec};
 
 use crate::{
-    codec::{Malformed, Put, Reader},
+    codec::{Malformed, Put, Reader, begun, opened, seal},
     limits::{OFFSET_MAX, PRODUCER_BATCHES},
     log::entry::TopicCreated,
     partition::{
@@ -58,10 +58,8 @@ impl From<Malformed> for NotACheckpoint {
 /// The state after all records below `lsn`.
 #[must_use]
 pub fn encode(state: &State, lsn: Lsn) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64 + state.partition_count() * 64);
-    out.extend_from_slice(&MAGIC);
-    out.put_u32(0);
-    out.put_u32(FORMAT_VERSION);
+    let mut out = begun(MAGIC, FORMAT_VERSION);
+    out.reserve(64 + state.partition_count() * 64);
     out.put_u64(lsn.0);
     out.put_u32(state.epoch.0);
     out.put_i64(state.producer_ids_upto.0);
@@ -96,8 +94,7 @@ pub fn encode(state: &State, lsn: Lsn) -> Vec<u8> {
         out.put_text(id);
         group.encode(&mut out);
     }
-    let crc = crc32c::crc32c(&out[12..]);
-    out[8..12].copy_from_slice(&crc.to_le_bytes());
+    seal(&mut out);
     out
 }
 
@@ -136,11 +133,7 @@ fn encode_partition(partition: &Partition, out: &mut Vec<u8>) {
 /// # Errors
 /// It is damaged, or of a newer format. Nothing of it is used then.
 pub fn decode(bytes: &[u8]) -> Result<(State, Lsn), NotACheckpoint> {
-    let mut from = Reader::new(bytes);
-    if from.array::<8>()? != MAGIC || from.u32()? != crc32c::crc32c(&bytes[12..]) {
-        return Err(NotACheckpoint::Damaged);
-    }
-    let version = from.u32()?;
+    let (version, mut from) = opened(bytes, MAGIC)?;
     if !(1..=FORMAT_VERSION).contains(&version) {
         return Err(NotACheckpoint::Newer(version));
     }

@@ -22,7 +22,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::{
-    codec::{Put, Reader},
+    codec::{Put, begun, opened, seal},
     store::NotAnObject,
 };
 
@@ -152,10 +152,7 @@ impl<'a> Delta<'a> {
     /// Its bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        out.extend_from_slice(&MAGIC);
-        out.put_u32(0);
-        out.put_u32(FORMAT_VERSION);
+        let mut out = begun(MAGIC, FORMAT_VERSION);
         for (len, crc) in [self.base, self.result] {
             out.put_u64(len);
             out.put_u32(crc);
@@ -175,8 +172,7 @@ impl<'a> Delta<'a> {
                 }
             }
         }
-        let crc = crc32c::crc32c(&out[12..]);
-        out[8..12].copy_from_slice(&crc.to_le_bytes());
+        seal(&mut out);
         out
     }
 
@@ -185,11 +181,7 @@ impl<'a> Delta<'a> {
     /// # Errors
     /// It is damaged, or of a newer format; its steps copy what is behind the end of the base, or do not make as many bytes as it says.
     pub fn decode(bytes: &'a [u8]) -> Result<Delta<'a>, NotAnObject> {
-        let mut from = Reader::new(bytes);
-        if from.array::<8>()? != MAGIC || from.u32()? != crc32c::crc32c(&bytes[12..]) {
-            return Err(NotAnObject::Damaged);
-        }
-        let version = from.u32()?;
+        let (version, mut from) = opened(bytes, MAGIC)?;
         if version != FORMAT_VERSION {
             return Err(NotAnObject::Format(version));
         }

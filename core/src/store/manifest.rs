@@ -20,7 +20,7 @@
 use alloc::{string::String, vec::Vec};
 
 use crate::{
-    codec::{Malformed, Put, Reader},
+    codec::{Malformed, Put, Reader, begun, opened, seal},
     limits::RESERVED_OFFSETS_MAX,
     store::{DataRef, NotAnObject, ObjectName, key::NAME_BYTES},
     units::{Epoch, Lsn, Timestamp},
@@ -94,10 +94,7 @@ impl Manifest {
     /// Its bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        out.extend_from_slice(&MAGIC);
-        out.put_u32(0);
-        out.put_u32(FORMAT_VERSION);
+        let mut out = begun(MAGIC, FORMAT_VERSION);
         out.put_u64(self.number);
         out.put_text(&self.cluster_id);
         out.put_u32(self.node_id.cast_unsigned());
@@ -130,7 +127,7 @@ impl Manifest {
     /// # Errors
     /// It is damaged, or of a newer format. Nothing of it is used then.
     pub fn decode(bytes: &[u8]) -> Result<Manifest, NotAnObject> {
-        let mut from = opened(bytes, MAGIC, FORMAT_VERSION)?;
+        let mut from = known(bytes, MAGIC, FORMAT_VERSION)?;
         let mut manifest = Manifest {
             number: from.u64()?,
             cluster_id: from.text()?,
@@ -194,10 +191,7 @@ impl Index {
     /// Its bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        out.extend_from_slice(&INDEX_MAGIC);
-        out.put_u32(0);
-        out.put_u32(INDEX_FORMAT_VERSION);
+        let mut out = begun(INDEX_MAGIC, INDEX_FORMAT_VERSION);
         encode_list(&self.objects, &mut out);
         seal(&mut out);
         out
@@ -208,26 +202,17 @@ impl Index {
     /// # Errors
     /// It is damaged, or of a newer format. Nothing of it is used then.
     pub fn decode(bytes: &[u8]) -> Result<Index, NotAnObject> {
-        let mut from = opened(bytes, INDEX_MAGIC, INDEX_FORMAT_VERSION)?;
+        let mut from = known(bytes, INDEX_MAGIC, INDEX_FORMAT_VERSION)?;
         let objects = decode_list(&mut from)?;
         from.finish()?;
         Ok(Index { objects })
     }
 }
 
-fn seal(out: &mut [u8]) {
-    let crc = crc32c::crc32c(&out[12..]);
-    out[8..12].copy_from_slice(&crc.to_le_bytes());
-}
-
-fn opened(bytes: &[u8], magic: [u8; 8], version: u32) -> Result<Reader<'_>, NotAnObject> {
-    let mut from = Reader::new(bytes);
-    if from.array::<8>()? != magic || from.u32()? != crc32c::crc32c(&bytes[12..]) {
-        return Err(NotAnObject::Damaged);
-    }
-    match from.u32()? {
-        known if known == version => Ok(from),
-        other => Err(NotAnObject::Format(other)),
+fn known(bytes: &[u8], magic: [u8; 8], version: u32) -> Result<Reader<'_>, NotAnObject> {
+    match opened(bytes, magic)? {
+        (known, from) if known == version => Ok(from),
+        (other, _) => Err(NotAnObject::Format(other)),
     }
 }
 
