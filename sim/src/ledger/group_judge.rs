@@ -23,6 +23,25 @@ use crate::{
     violation::{Verdict, broken},
 };
 
+/// Whether an assignment is possible beside what else was told of its generation. `assigned`: the leader knew of the member.
+fn fits(generation: &GenerationBook, told: &Assignment, assigned: bool) -> Verdict {
+    let (place, number) = (&told.place, told.generation);
+    for key in &told.partitions {
+        if let Some(owner) = generation.owner(*key).filter(|owner| owner != place) {
+            return broken(
+                "two-owners",
+                format!("{key:?} is {owner}'s and {place}'s in generation {number}"),
+            );
+        }
+    }
+    match generation.told.get(place) {
+        Some(before) if before != told && assigned => {
+            broken("wrong-owner", format!("{place} in generation {number} had {before:?}, now {told:?}"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 impl Ledger {
     pub(super) fn answered_of_group(
         &mut self,
@@ -219,35 +238,16 @@ impl Ledger {
         let book = self.group_mut(&spoken.group);
         book.exists = true;
         let known = book.generations.entry(spoken.generation).or_default();
-        let is_other = known.told.get(&place).is_some_and(|before| *before != told)
-            || told.partitions.iter().any(|key| known.owner(*key).is_some_and(|owner| owner != place));
-        // The group may have been deleted since, by somebody who did not wait for the answer, and have begun with the same number.
-        if is_other && book.deletions > 0 && !answer.assignment.is_empty() {
+        if let Err(violation) = fits(known, &told, !answer.assignment.is_empty()) {
+            // The group may have been deleted since, by somebody who did not wait for the answer, and have begun with the same number.
+            if book.deletions == 0 {
+                return Err(violation);
+            }
             book.begin_anew();
             book.newest = spoken.generation;
             book.exists = true;
         }
-        let generation = book.generations.entry(spoken.generation).or_default();
-        for key in &told.partitions {
-            if let Some(owner) = generation.owner(*key).filter(|owner| *owner != place) {
-                return broken(
-                    "two-owners",
-                    format!("{key:?} is {owner}'s and {place}'s in generation {}", spoken.generation),
-                );
-            }
-        }
-        match generation.told.get(&place) {
-            Some(before) if *before != told && !answer.assignment.is_empty() => {
-                return broken(
-                    "wrong-owner",
-                    format!("{place} in generation {} had {before:?}, now {told:?}", spoken.generation),
-                );
-            }
-            Some(_) => {}
-            None => {
-                generation.told.insert(place, told);
-            }
-        }
+        book.generations.entry(spoken.generation).or_default().told.entry(place).or_insert(told);
         self.settle_group(&spoken.group, open.since);
         Ok(())
     }
