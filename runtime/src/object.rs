@@ -255,7 +255,8 @@ fn failed(asked: Asked, error: &object_store::Error) -> ObjectError {
         // The library may come to know more.
         | _ => ObjectErrorKind::Unknown,
     };
-    let mut detail = words(error);
+    // A server's answer has lines, a log line has none.
+    let mut detail = words(error).split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((cut, _)) = detail.char_indices().nth(DETAIL_CHARS_MAX) {
         detail.truncate(cut);
         detail.push_str(" ...");

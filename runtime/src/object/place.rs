@@ -10,8 +10,8 @@ use evenkeel_core::{port::ObjectKind, store::ObjectKey};
 use object_store::{
     ClientOptions, RetryConfig,
     aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut},
-    azure::MicrosoftAzureBuilder,
-    gcp::GoogleCloudStorageBuilder,
+    azure::{AzureConfigKey, MicrosoftAzureBuilder},
+    gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
     local::LocalFileSystem,
     memory::InMemory,
 };
@@ -35,14 +35,14 @@ pub enum StorePlace {
         /// `None`: what the environment says, or else us-east-1.
         region: Option<String>,
     },
-    /// Google Cloud Storage. Credentials come from the environment.
+    /// Google Cloud Storage. Credentials come from the environment, and so may the endpoint, `GOOGLE_BASE_URL`.
     Google {
         /// The bucket.
         bucket: String,
         /// As for S3.
         prefix: String,
     },
-    /// Azure Blob Storage. The account and credentials come from the environment.
+    /// Azure Blob Storage. The account and credentials come from the environment, and so may the endpoint, `AZURE_STORAGE_ENDPOINT`.
     Azure {
         /// The container.
         container: String,
@@ -176,9 +176,11 @@ impl StorePlace {
                 s3_client(builder, prefix, deadlines)
             }
             StorePlace::Google { bucket, prefix } => {
-                let store = GoogleCloudStorageBuilder::from_env()
+                let builder = GoogleCloudStorageBuilder::from_env();
+                let endpoint = builder.get_config_value(&GoogleConfigKey::BaseUrl);
+                let store = builder
                     .with_bucket_name(bucket)
-                    .with_client_options(options(deadlines))
+                    .with_client_options(options(deadlines, endpoint, false))
                     .with_retry(no_retries())
                     .with_http_connector(Exact)
                     .build()
@@ -186,9 +188,12 @@ impl StorePlace {
                 Ok(Client { store: Arc::new(store), prefix: slashed(prefix), kind: ClientKind::Remote })
             }
             StorePlace::Azure { container, prefix } => {
-                let store = MicrosoftAzureBuilder::from_env()
+                let builder = MicrosoftAzureBuilder::from_env();
+                let endpoint = builder.get_config_value(&AzureConfigKey::Endpoint);
+                let has_key = builder.get_config_value(&AzureConfigKey::AccessKey).is_some();
+                let store = builder
                     .with_container_name(container)
-                    .with_client_options(options(deadlines))
+                    .with_client_options(options(deadlines, endpoint, has_key))
                     .with_retry(no_retries())
                     .with_http_connector(Exact)
                     .build()
@@ -242,12 +247,9 @@ pub(super) fn s3_client(
     let endpoint = builder
         .get_config_value(&AmazonS3ConfigKey::S3Endpoint)
         .or_else(|| builder.get_config_value(&AmazonS3ConfigKey::Endpoint));
-    let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
-    // Who has keys speaks to nobody but the endpoint. Without TLS a machine that has no certificates will do.
-    let only_plain = plain && builder.get_config_value(&AmazonS3ConfigKey::AccessKeyId).is_some();
-    let options = options(deadlines).with_allow_http(plain).with_no_system_certificates(only_plain);
+    let has_key = builder.get_config_value(&AmazonS3ConfigKey::AccessKeyId).is_some();
     let store = builder
-        .with_client_options(options)
+        .with_client_options(options(deadlines, endpoint, has_key))
         .with_retry(no_retries())
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         // One object at a time; the call for many is not known to every server.
@@ -269,8 +271,13 @@ fn tidy_up(root: &Path) -> io::Result<()> {
     })
 }
 
-fn options(deadlines: &Deadlines) -> ClientOptions {
+/// How to speak to an endpoint, or to the one that the library knows: without TLS only if its URL says so. Who has a key speaks to
+/// nobody but the endpoint; without TLS a machine that has no certificates will do for that.
+fn options(deadlines: &Deadlines, endpoint: Option<String>, has_key: bool) -> ClientOptions {
+    let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
     ClientOptions::new()
+        .with_allow_http(plain)
+        .with_no_system_certificates(plain && has_key)
         .with_connect_timeout(deadlines.connect)
         .with_timeout(deadlines.request)
         .with_pool_idle_timeout(deadlines.idle)

@@ -64,19 +64,14 @@ fn the_small_s3_of_these_tests_conforms() {
     suite::conforms(&at(&face, Deadlines::default()), 100);
 }
 
-#[test]
-#[ignore = "tests/stores/run starts the server that it needs"]
-fn a_real_s3_server_conforms() {
-    let told = |name: &str| env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
-    let (endpoint, bucket) = (told("EVENKEEL_TEST_S3_ENDPOINT"), told("EVENKEEL_TEST_S3_BUCKET"));
-    let place = |prefix: &str| StorePlace::s3(&bucket, prefix, Some(&endpoint), None).expect("sound");
-    suite::conforms(&open(&place("one/cluster")), PAGES);
+/// A server that is not ours, with a bucket that is there. The environment says how to reach it.
+fn a_real_server_conforms(place: impl Fn(&str, &str) -> StorePlace, bucket: &str) {
+    suite::conforms(&open(&place(bucket, "one/cluster")), PAGES);
     // The other clusters of the bucket are not seen, nor the one without a prefix.
-    suite::conforms(&open(&place("one/clusters")), 10);
-    suite::conforms(&open(&place("")), 10);
+    suite::conforms(&open(&place(bucket, "one/clusters")), 10);
+    suite::conforms(&open(&place(bucket, "")), 10);
 
-    let nowhere = StorePlace::s3("no-such-bucket", "", Some(&endpoint), None).expect("sound");
-    let nowhere = open(&nowhere);
+    let nowhere = open(&place("no-such-bucket", ""));
     let unknown = |error: ObjectError| assert_eq!(error.kind, ObjectErrorKind::Unknown, "{error}");
     unknown(nowhere.read(ObjectKey::Manifest(1), 1).expect_err("no bucket"));
     unknown(nowhere.read_at(ObjectKey::Manifest(1), 0, 1).expect_err("no bucket"));
@@ -84,6 +79,30 @@ fn a_real_s3_server_conforms() {
     unknown(nowhere.list(ObjectKind::Manifest, None).expect_err("no bucket"));
     unknown(nowhere.remove(ObjectKey::Manifest(1)).expect_err("no bucket"));
     unknown(perform(&nowhere, &ObjectRequest::NewestManifest).expect_err("no bucket"));
+}
+
+fn told(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| panic!("{name} is not set"))
+}
+
+#[test]
+#[ignore = "tests/stores/run starts the server that it needs"]
+fn a_real_s3_server_conforms() {
+    let endpoint = told("EVENKEEL_TEST_S3_ENDPOINT");
+    let place = |bucket: &str, prefix: &str| StorePlace::s3(bucket, prefix, Some(&endpoint), None);
+    a_real_server_conforms(
+        |bucket, prefix| place(bucket, prefix).expect("sound"),
+        &told("EVENKEEL_TEST_S3_BUCKET"),
+    );
+}
+
+#[test]
+#[ignore = "tests/stores/run starts the server that it needs"]
+fn a_real_server_of_another_kind_conforms() {
+    let url = told("EVENKEEL_TEST_STORE");
+    let (scheme, bucket) = url.split_once("://").expect("SCHEME://BUCKET");
+    let place = |bucket: &str, prefix: &str| StorePlace::parse(&format!("{scheme}://{bucket}/{prefix}"));
+    a_real_server_conforms(|bucket, prefix| place(bucket, prefix).expect("sound"), bucket);
 }
 
 const ERROR: &str = "<Error><Code>InternalError</Code></Error>";
