@@ -183,9 +183,8 @@ impl StorePlace {
                     .with_client_options(options(deadlines, endpoint, false))
                     .with_retry(no_retries())
                     .with_http_connector(Exact)
-                    .build()
-                    .map_err(|error| words(&error))?;
-                Ok(Client { store: Arc::new(store), prefix: slashed(prefix), kind: ClientKind::Remote })
+                    .build();
+                remote(store, prefix)
             }
             StorePlace::Azure { container, prefix } => {
                 let builder = MicrosoftAzureBuilder::from_env();
@@ -196,9 +195,8 @@ impl StorePlace {
                     .with_client_options(options(deadlines, endpoint, has_key))
                     .with_retry(no_retries())
                     .with_http_connector(Exact)
-                    .build()
-                    .map_err(|error| words(&error))?;
-                Ok(Client { store: Arc::new(store), prefix: slashed(prefix), kind: ClientKind::Remote })
+                    .build();
+                remote(store, prefix)
             }
             StorePlace::Directory { path, create } => {
                 crate::disk::keep_folders(path, *create, super::KINDS.map(|kind| kind.folder()))
@@ -255,9 +253,17 @@ pub(super) fn s3_client(
         // One object at a time; the call for many is not known to every server.
         .with_disable_bulk_delete(true)
         .with_http_connector(Exact)
-        .build()
-        .map_err(|error| words(&error))?;
-    Ok(Client { store: Arc::new(store), prefix: slashed(prefix), kind: ClientKind::Remote })
+        .build();
+    remote(store, prefix)
+}
+
+/// The client of a store that answers by HTTP.
+fn remote(
+    store: object_store::Result<impl object_store::ObjectStore>,
+    prefix: &str,
+) -> Result<Client, String> {
+    let store = Arc::new(store.map_err(|error| words(&error))?);
+    Ok(Client { store, prefix: slashed(prefix), kind: ClientKind::Remote })
 }
 
 /// Removes what the client was about to write when a process ended: `KEY#NUMBER`, which no listing shows. Should another process be

@@ -97,7 +97,7 @@ fn a_real_s3_server_conforms() {
 }
 
 #[test]
-#[ignore = "tests/stores/run starts the server that it needs"]
+#[ignore = "tests/stores/azure/run starts the server that it needs"]
 fn a_real_server_of_another_kind_conforms() {
     let url = told("EVENKEEL_TEST_STORE");
     let (scheme, bucket) = url.split_once("://").expect("SCHEME://BUCKET");

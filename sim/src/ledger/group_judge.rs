@@ -170,11 +170,7 @@ impl Ledger {
         let book = self.group_mut(group);
         let places: std::collections::BTreeSet<String> =
             answer.members.iter().map(|told| place_of(&told.member_id).to_string()).collect();
-        let is_other = |known: &GenerationBook| {
-            let others = known.places.as_ref().is_some_and(|known| !places.is_empty() && *known != places);
-            known.leader != leader || others
-        };
-        let again = book.generations.get(&number).is_some_and(is_other);
+        let again = book.generations.get(&number).is_some_and(|known| known.is_another(leader, &places));
         // What was newest at the question may be of the group before; that this is another one may be known since.
         if book.deletions > 0 && (number < book.newest || again) {
             book.begin_anew();
@@ -188,13 +184,12 @@ impl Ledger {
         if generation.leader.is_empty() {
             generation.leader = leader.to_string();
         }
-        let others = generation.places.as_ref().filter(|known| !places.is_empty() && **known != places);
-        if generation.leader != leader || others.is_some() {
+        if generation.is_another(leader, &places) {
             return broken(
                 "generation-repeated",
                 format!(
-                    "generation {number} of {group}: {leader} leads {places:?}, {} led {others:?} before",
-                    generation.leader
+                    "generation {number} of {group}: {leader} leads {places:?}, {} led {:?} before",
+                    generation.leader, generation.places
                 ),
             );
         }

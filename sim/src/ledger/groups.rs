@@ -152,6 +152,13 @@ pub struct GenerationBook {
 }
 
 impl GenerationBook {
+    /// Whether it has another leader, or other members as far as they are told: only a leader hears of them.
+    #[must_use]
+    pub fn is_another(&self, leader: &str, places: &BTreeSet<String>) -> bool {
+        let others = |known: &BTreeSet<String>| !places.is_empty() && known != places;
+        self.leader != leader || self.places.as_ref().is_some_and(others)
+    }
+
     /// Whether all members know what they have.
     #[must_use]
     pub fn is_complete(&self) -> bool {
