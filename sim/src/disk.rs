@@ -68,6 +68,29 @@ impl SimDisk {
         inner.directory.file_mut(name).map(act).ok_or_else(|| not_found(name))
     }
 
+    /// Writes `count` bytes from `position` on, or as many as are kept of them: `act` is told how many.
+    fn put(
+        &self,
+        file: FileName,
+        position: u64,
+        count: usize,
+        act: impl FnOnce(&mut File, usize),
+    ) -> Result<(), DiskError> {
+        let mut inner = self.inner();
+        let Inner { directory, injector } = &mut *inner;
+        let contents = directory.file_mut(file).ok_or_else(|| not_found(file))?;
+        let grows = position + count as u64 > contents.len();
+        let (kept, failure) = match injector.write(file, count, grows) {
+            Ok(()) => (count, None),
+            Err((kept, DiskErrorKind::Full)) => (kept, Some(enospc(file))),
+            Err((kept, DiskErrorKind::NotFound | DiskErrorKind::Damaged | DiskErrorKind::Failed)) => {
+                (kept, Some(eio(file)))
+            }
+        };
+        act(contents, kept);
+        failure.map_or(Ok(()), Err)
+    }
+
     /// What a power loss leaves, by the seed: any of the legal states.
     #[must_use]
     pub fn power_cut(&self, seed: u64) -> SimDisk {
@@ -215,8 +238,8 @@ impl Disk for SimDisk {
     }
 
     fn zero(&self, file: FileName, len: u64) -> Result<(), DiskError> {
-        let zeros = Bytes::from(vec![0; usize::try_from(len).expect("simulated files are small")]);
-        self.write_at(file, 0, &[zeros])
+        let count = usize::try_from(len).expect("simulated files are small");
+        self.put(file, 0, count, |contents, kept| contents.zero(kept as u64))
     }
 
     fn reserve(&self, file: FileName, len: u64) -> Result<(), DiskError> {
@@ -227,19 +250,15 @@ impl Disk for SimDisk {
     }
 
     fn write_at(&self, file: FileName, position: u64, data: &[Bytes]) -> Result<(), DiskError> {
-        let bytes = data.concat();
-        let end = position + bytes.len() as u64;
-        let grows = self.on(file, |contents| end > contents.len())?;
-        let verdict = self.inner().injector.write(file, bytes.len(), grows);
-        let (kept, failure) = match verdict {
-            Ok(()) => (bytes.len(), None),
-            Err((kept, DiskErrorKind::Full)) => (kept, Some(enospc(file))),
-            Err((kept, DiskErrorKind::NotFound | DiskErrorKind::Damaged | DiskErrorKind::Failed)) => {
-                (kept, Some(eio(file)))
+        let gathered;
+        let bytes: &[u8] = match data {
+            [one] => one,
+            several => {
+                gathered = several.concat();
+                &gathered
             }
         };
-        self.on(file, |contents| contents.write(position, &bytes[..kept]))?;
-        failure.map_or(Ok(()), Err)
+        self.put(file, position, bytes.len(), |contents, kept| contents.write(position, &bytes[..kept]))
     }
 
     fn sync(&self, file: FileName) -> Result<(), DiskError> {

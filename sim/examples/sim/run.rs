@@ -47,6 +47,9 @@ pub(crate) struct Run {
     /// With this planted bug.
     #[arg(long, value_parser = mutant)]
     mutant: Option<Mutant>,
+    /// Print each seed's hash, to compare two builds.
+    #[arg(long)]
+    hashes: bool,
     /// Go on after a violation.
     #[arg(long)]
     keep_going: bool,
@@ -128,6 +131,9 @@ impl Run {
             while next < end.load(Ordering::Relaxed)
                 && let Some(outcome) = waiting.remove(&next)
             {
+                if self.hashes {
+                    println!("seed {next}: {} events, hash {}", outcome.events, outcome.digest);
+                }
                 sum.add(next, outcome);
                 next += 1;
             }

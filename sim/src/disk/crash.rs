@@ -90,17 +90,20 @@ impl Loss {
         allocated: usize,
         dice: &mut Dice,
     ) {
+        let runs = match self {
+            Loss::Everything => return,
+            Loss::Nothing => {
+                return dirty.eights().for_each(|(page, sectors)| media.take_sectors(page, sectors, cache));
+            }
+            Loss::Some { runs, .. } => *runs,
+        };
         let mut fate = self.fate(dice);
         for sector in dirty.iter() {
-            let again = match self {
-                Loss::Some { runs, .. } => dice.chance(*runs),
-                Loss::Nothing | Loss::Everything => true,
-            };
-            if !again {
+            if !dice.chance(runs) {
                 fate = self.fate(dice);
             }
             match fate {
-                Fate::New => media.set_sector(sector, &cache.sector(sector)),
+                Fate::New => media.set_sector(sector, cache.sector(sector)),
                 Fate::Old => {}
                 Fate::Garbage if sector >= allocated => media.set_sector(sector, &garbage(dice)),
                 Fate::Zero | Fate::Garbage => media.set_sector(sector, &[0; SECTOR_BYTES]),

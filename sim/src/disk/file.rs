@@ -37,7 +37,7 @@ impl File {
 
     /// Sectors that are not known to be on the media.
     pub(super) fn unsynced(&self) -> usize {
-        self.dirty.iter().chain(self.stale.iter()).count()
+        self.dirty.len() + self.stale.len()
     }
 
     pub(super) fn read(&self, position: u64, into: &mut [u8]) -> usize {
@@ -52,13 +52,24 @@ impl File {
             return;
         }
         self.cache.write(size(position), bytes);
-        let end = position + bytes.len() as u64;
-        self.cache_len = self.cache_len.max(end);
-        for sector in size(position) / SECTOR_BYTES..sectors(end) {
-            self.dirty.insert(sector);
-            // The whole sector is written anew, with it what was lost before.
-            self.stale.remove(sector);
+        self.written(position, position + bytes.len() as u64);
+    }
+
+    /// Zeros from the start on.
+    pub(super) fn zero(&mut self, len: u64) {
+        self.cache.zero(0, size(len));
+        self.written(0, len);
+    }
+
+    fn written(&mut self, position: u64, end: u64) {
+        if position == end {
+            return;
         }
+        self.cache_len = self.cache_len.max(end);
+        let range = size(position) / SECTOR_BYTES..sectors(end);
+        self.dirty.insert_all(range.clone());
+        // A sector is written whole, with it what was lost before.
+        self.stale.remove_all(range);
     }
 
     pub(super) fn reserve(&mut self, len: u64) {
@@ -76,8 +87,8 @@ impl File {
 
     pub(super) fn sync(&mut self) {
         self.cut_media();
-        for sector in self.dirty.iter() {
-            self.media.set_sector(sector, &self.cache.sector(sector));
+        for (page, sectors) in self.dirty.eights() {
+            self.media.take_sectors(page, sectors, &self.cache);
         }
         self.dirty.clear();
         self.media_len = self.cache_len;
@@ -99,9 +110,9 @@ impl File {
         let dirty = std::mem::take(&mut self.dirty);
         for sector in dirty.iter() {
             if dice.chance(reached) {
-                self.media.set_sector(sector, &self.cache.sector(sector));
+                self.media.set_sector(sector, self.cache.sector(sector));
             } else if dice.chance(dropped) {
-                self.cache.set_sector(sector, &self.media.sector(sector));
+                self.cache.set_sector(sector, self.media.sector(sector));
             } else {
                 self.stale.insert(sector);
             }

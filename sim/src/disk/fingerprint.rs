@@ -128,7 +128,7 @@ impl File {
     fn is_settled(&self) -> bool {
         self.cut_to.is_none()
             && self.media_len == self.cache_len
-            && self.dirty.iter().next().is_none()
-            && self.stale.iter().next().is_none()
+            && self.dirty.is_empty()
+            && self.stale.is_empty()
     }
 }

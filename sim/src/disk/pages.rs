@@ -1,17 +1,26 @@
-//! Bytes of a file, in pages that clones share until one of them writes. What was never written reads as zeros.
+//! Bytes of a file, in pages that clones share until one of them writes. A page that was never written, or only with zeros, takes
+//! no memory.
 
 use std::sync::Arc;
 
 use crate::disk::{SECTOR_BYTES, fingerprint::Fingerprint};
 
 const PAGE_BYTES: usize = 4096;
+/// Sectors in a page.
+pub(super) const PAGE_SECTORS: usize = PAGE_BYTES / SECTOR_BYTES;
 
 type Page = [u8; PAGE_BYTES];
 
-/// The bytes. Has no length of its own.
+static ZEROS: Page = [0; PAGE_BYTES];
+
+/// The bytes. Has no length of its own. A clone costs one counter.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pages {
-    pages: Vec<Option<Arc<Page>>>,
+    pages: Arc<Vec<Option<Arc<Page>>>>,
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    *bytes == ZEROS[..bytes.len()]
 }
 
 impl Pages {
@@ -20,10 +29,7 @@ impl Pages {
             let (page, within) = (at / PAGE_BYTES, at % PAGE_BYTES);
             let count = into.len().min(PAGE_BYTES - within);
             let (now, later) = into.split_at_mut(count);
-            match self.pages.get(page) {
-                Some(Some(bytes)) => now.copy_from_slice(&bytes[within..within + count]),
-                Some(None) | None => now.fill(0),
-            }
+            now.copy_from_slice(self.part(page, within, count));
             into = later;
             at += count;
         }
@@ -34,39 +40,93 @@ impl Pages {
             let (page, within) = (at / PAGE_BYTES, at % PAGE_BYTES);
             let count = bytes.len().min(PAGE_BYTES - within);
             let (now, later) = bytes.split_at(count);
-            if self.pages.len() <= page {
-                self.pages.resize(page + 1, None);
-            }
-            let slot = &mut self.pages[page];
-            if count == PAGE_BYTES && now.iter().all(|byte| *byte == 0) {
-                *slot = None;
-            } else {
-                let page = slot.get_or_insert_with(|| Arc::new([0; PAGE_BYTES]));
-                Arc::make_mut(page)[within..within + count].copy_from_slice(now);
-            }
+            self.put(page, within, now);
             bytes = later;
             at += count;
         }
     }
 
-    pub(super) fn sector(&self, sector: usize) -> [u8; SECTOR_BYTES] {
-        let mut bytes = [0; SECTOR_BYTES];
-        self.read(sector * SECTOR_BYTES, &mut bytes);
-        bytes
+    /// Writes zeros from `at` to `end`, without touching the bytes of whole pages.
+    pub(super) fn zero(&mut self, mut at: usize, end: usize) {
+        while at < end {
+            let (page, within) = (at / PAGE_BYTES, at % PAGE_BYTES);
+            let count = (end - at).min(PAGE_BYTES - within);
+            self.put(page, within, &ZEROS[..count]);
+            at += count;
+        }
     }
 
-    pub(super) fn set_sector(&mut self, sector: usize, bytes: &[u8; SECTOR_BYTES]) {
-        self.write(sector * SECTOR_BYTES, bytes);
+    fn slot(&self, page: usize) -> Option<&Arc<Page>> {
+        self.pages.get(page)?.as_ref()
+    }
+
+    fn slot_mut(&mut self, page: usize) -> &mut Option<Arc<Page>> {
+        let pages = Arc::make_mut(&mut self.pages);
+        if pages.len() <= page {
+            pages.resize(page + 1, None);
+        }
+        &mut pages[page]
+    }
+
+    fn part(&self, page: usize, within: usize, count: usize) -> &[u8] {
+        let bytes = self.slot(page).map_or(&ZEROS, |page| page);
+        &bytes[within..within + count]
+    }
+
+    fn put(&mut self, page: usize, within: usize, bytes: &[u8]) {
+        let there = self.slot(page);
+        if there.is_none() && is_zero(bytes) {
+            return;
+        }
+        if let Ok(whole) = <&Page>::try_from(bytes) {
+            *self.slot_mut(page) = (!is_zero(bytes)).then(|| Arc::new(*whole));
+            return;
+        }
+        let slot = self.slot_mut(page);
+        let page = slot.get_or_insert_with(|| Arc::new(ZEROS));
+        Arc::make_mut(page)[within..within + bytes.len()].copy_from_slice(bytes);
+    }
+
+    pub(super) fn sector(&self, sector: usize) -> &[u8] {
+        self.part(sector / PAGE_SECTORS, sector % PAGE_SECTORS * SECTOR_BYTES, SECTOR_BYTES)
+    }
+
+    pub(super) fn set_sector(&mut self, sector: usize, bytes: &[u8]) {
+        if self.sector(sector) != bytes {
+            self.put(sector / PAGE_SECTORS, sector % PAGE_SECTORS * SECTOR_BYTES, bytes);
+        }
+    }
+
+    /// The sectors of a page that `which` has a bit for become those of `other`. Where the page is then the same in both, they
+    /// share it.
+    pub(super) fn take_sectors(&mut self, page: usize, which: u8, other: &Pages) {
+        let (own, theirs) = (self.slot(page), other.slot(page));
+        let shared = match (own, theirs) {
+            (None, None) => true,
+            (Some(own), Some(theirs)) => Arc::ptr_eq(own, theirs),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if shared {
+            return;
+        }
+        let first = page * PAGE_SECTORS;
+        let same = |at: usize| which & (1 << at) != 0 || self.sector(first + at) == other.sector(first + at);
+        if (0..PAGE_SECTORS).all(same) {
+            *self.slot_mut(page) = theirs.cloned();
+            return;
+        }
+        for at in (0..PAGE_SECTORS).filter(|at| which & (1 << at) != 0) {
+            self.set_sector(first + at, other.sector(first + at));
+        }
     }
 
     /// Zeros from `len` on.
     pub(super) fn cut(&mut self, len: usize) {
         let whole = len.div_ceil(PAGE_BYTES);
-        self.pages.truncate(whole);
-        let end = self.pages.len() * PAGE_BYTES;
-        if len < end {
-            self.write(len, &vec![0; end - len]);
+        if self.pages.len() > whole {
+            Arc::make_mut(&mut self.pages).truncate(whole);
         }
+        self.zero(len, self.pages.len() * PAGE_BYTES);
     }
 
     /// The same for the same bytes below `len`, whatever lies behind.

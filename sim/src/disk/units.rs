@@ -209,14 +209,13 @@ impl File {
                 None if fresh => space,
                 None => Fate::New,
             };
-            let bytes = match fate {
-                Fate::New | Fate::Between(_) => self.cache.sector(sector),
-                Fate::Old => continue,
-                Fate::Zero => [0; SECTOR_BYTES],
-                Fate::Garbage => garbage(&mut Dice::new(sector as u64)),
-                Fate::Foreign => freed.sector(sector),
-            };
-            left.set_sector(sector, &bytes);
+            match fate {
+                Fate::New | Fate::Between(_) => left.set_sector(sector, self.cache.sector(sector)),
+                Fate::Old => {}
+                Fate::Zero => left.set_sector(sector, &[0; SECTOR_BYTES]),
+                Fate::Garbage => left.set_sector(sector, &garbage(&mut Dice::new(sector as u64))),
+                Fate::Foreign => left.set_sector(sector, freed.sector(sector)),
+            }
         }
         let sized = fates.iter().find(|(at, _)| matches!(at, At::Size(of, ..) if *of == inode));
         let len = match sized.map_or(Fate::Old, |(_, fate)| *fate) {
