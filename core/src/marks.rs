@@ -213,6 +213,7 @@ pub const fn mark(_: Mark) {}
 pub use registry::{hits, mark};
 
 #[cfg(evenkeel_sim)]
+#[expect(clippy::disallowed_types, reason = "counters of a simulation, which no decision reads")]
 mod registry {
     use core::sync::atomic::{AtomicU64, Ordering};
 
