@@ -82,6 +82,16 @@ impl SimStore {
     }
 }
 
+fn kind_of(key: &ObjectKey) -> ObjectKind {
+    match key {
+        ObjectKey::Manifest(_) => ObjectKind::Manifest,
+        ObjectKey::Data(_) => ObjectKind::Data,
+        ObjectKey::State(_) => ObjectKind::State,
+        ObjectKey::Index(_) => ObjectKind::Index,
+        ObjectKey::Probe(_) => ObjectKind::Probe,
+    }
+}
+
 fn error(kind: ObjectErrorKind, key: ObjectKey, detail: &str) -> ObjectError {
     ObjectError { kind, key: Some(key), detail: detail.to_string() }
 }
@@ -114,11 +124,9 @@ impl ObjectStore for SimStore {
     }
 
     fn list(&self, kind: ObjectKind, after: Option<ObjectKey>) -> Result<Vec<ObjectEntry>, ObjectError> {
-        let folder = format!("{}/", kind.folder());
         let objects = self.objects();
-        let wanted = objects.iter().filter(|(key, _)| {
-            key.to_string().starts_with(&folder) && after.is_none_or(|after| **key > after)
-        });
+        let wanted =
+            objects.iter().filter(|(key, _)| kind_of(key) == kind && after.is_none_or(|after| **key > after));
         Ok(wanted.map(|(key, bytes)| ObjectEntry { key: *key, len: bytes.len() as u64 }).collect())
     }
 

@@ -12,6 +12,7 @@ mod network;
 mod node;
 mod oracle;
 mod over_budget;
+mod queue;
 mod sample;
 mod scenes;
 
@@ -41,7 +42,7 @@ use crate::{
     tape::{Choices, Source},
     trace::{Kind, Lane, Scene},
     violation::{Verdict, Violation, broken},
-    world::{courier::Call, cuts::CutLedger, faults::Plan, network::Conn, node::Node},
+    world::{courier::Call, cuts::CutLedger, faults::Plan, network::Conn, node::Node, queue::Queue},
 };
 
 /// Simulated time within which everything must be answered once the faults have stopped.
@@ -147,8 +148,8 @@ pub struct World {
     now: u64,
     /// What the wall clock is ahead of the simulated time, in milliseconds.
     wall_ahead_ms: i64,
-    queue: BTreeMap<(u64, u64), (u64, Happening)>,
-    queued: u64,
+    /// What will happen, and in the time of which process it was planned.
+    queue: Queue<(u64, Happening)>,
     disk: SimDisk,
     node: Node,
     clients: Vec<Client>,
@@ -212,8 +213,7 @@ impl World {
             mutant,
             now: 1_000,
             wall_ahead_ms: WALL_BEGIN_MS,
-            queue: BTreeMap::new(),
-            queued: 0,
+            queue: Queue::default(),
             node: Node::default(),
             clients: Client::cast(&source, &shape),
             conns: BTreeMap::new(),
@@ -300,7 +300,7 @@ impl World {
 
     fn live(&mut self) -> Verdict {
         let mut deadline = u64::MAX;
-        while let Some(((at, _), (incarnation, happening))) = self.queue.pop_first() {
+        while let Some((at, (incarnation, happening))) = self.queue.next() {
             self.now = at;
             self.ledger.now = at;
             self.plan_crash();
@@ -364,8 +364,7 @@ impl World {
     }
 
     fn at(&mut self, at: u64, happening: Happening) {
-        self.queued += 1;
-        self.queue.insert((at.max(self.now), self.queued), (self.node.incarnation, happening));
+        self.queue.plan(at.max(self.now), (self.node.incarnation, happening));
     }
 
     fn tell<T: Into<Scene>>(&mut self, marks: &[u64], scene: impl FnOnce() -> T) {

@@ -2,11 +2,18 @@
 
 use core::fmt;
 
+use evenkeel_core::port::FileName;
+
 use crate::disk::{
     SimDisk,
     directory::{Change, Directory, Names},
     file::{File, size},
 };
+
+/// Digits of the number in the name of a segment or a checkpoint.
+const NAME_DIGITS: usize = 20;
+/// The longest of these names, in bytes.
+const NAME_BYTES_MAX: usize = "checkpoint-".len() + NAME_DIGITS + ".draft".len();
 
 /// A 128-bit hash, quick rather than strong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +35,32 @@ impl Fingerprint {
             padded[..bytes.len()].copy_from_slice(bytes);
             self.add(u64::from_le_bytes(padded));
         }
+    }
+
+    /// Adds the name of a file.
+    pub fn add_name(&mut self, file: FileName) {
+        let (stem, number, end) = match file {
+            FileName::Segment(sequence) => ("log-", sequence.0, ""),
+            FileName::SegmentDraft(sequence) => ("log-", sequence.0, ".draft"),
+            FileName::Checkpoint(lsn) => ("checkpoint-", lsn.0, ""),
+            FileName::CheckpointDraft(lsn) => ("checkpoint-", lsn.0, ".draft"),
+            FileName::Identity
+            | FileName::IdentityDraft
+            | FileName::Torn(_)
+            | FileName::Lost(..)
+            | FileName::LossReport(_) => return self.add_bytes(file.to_string().as_bytes()),
+        };
+        let mut text = [b'0'; NAME_BYTES_MAX];
+        let digits_end = stem.len() + NAME_DIGITS;
+        text[..stem.len()].copy_from_slice(stem.as_bytes());
+        let mut left = number;
+        for digit in text[stem.len()..digits_end].iter_mut().rev() {
+            *digit += u8::try_from(left % 10).expect("a digit");
+            left /= 10;
+        }
+        let len = digits_end + end.len();
+        text[digits_end..len].copy_from_slice(end.as_bytes());
+        self.add_bytes(&text[..len]);
     }
 
     /// Half of it, for those who keep 64 bits.
@@ -92,15 +125,15 @@ impl Change {
             Change::Removed(name) => (4, name, name),
         };
         digest.add(kind);
-        digest.add_bytes(from.to_string().as_bytes());
-        digest.add_bytes(to.to_string().as_bytes());
+        digest.add_name(from);
+        digest.add_name(to);
     }
 }
 
 impl Directory {
     fn fingerprint(&self, names: &Names, all_layers: bool, digest: &mut Fingerprint) {
         for (name, inode) in names {
-            digest.add_bytes(name.to_string().as_bytes());
+            digest.add_name(*name);
             if let Some(file) = self.files.get(inode) {
                 file.fingerprint(all_layers, digest);
             }
@@ -130,5 +163,36 @@ impl File {
             && self.media_len == self.cache_len
             && self.dirty.is_empty()
             && self.stale.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use evenkeel_core::units::{Epoch, Lsn, SegmentSequence};
+
+    use super::*;
+
+    #[test]
+    fn a_name_counts_as_the_bytes_in_which_it_is_written() {
+        for number in [0, 7, 10, 4_294_967_295, 12_345_678_901_234_567_890, u64::MAX] {
+            let (sequence, lsn) = (SegmentSequence(number), Lsn(number));
+            let epoch = Epoch(u32::try_from(number % 1000).expect("small"));
+            for file in [
+                FileName::Identity,
+                FileName::IdentityDraft,
+                FileName::Segment(sequence),
+                FileName::SegmentDraft(sequence),
+                FileName::Checkpoint(lsn),
+                FileName::CheckpointDraft(lsn),
+                FileName::Torn(sequence),
+                FileName::Lost(epoch, sequence),
+                FileName::LossReport(epoch),
+            ] {
+                let (mut quick, mut written) = (Fingerprint::default(), Fingerprint::default());
+                quick.add_name(file);
+                written.add_bytes(file.to_string().as_bytes());
+                assert_eq!(quick, written, "{file}");
+            }
+        }
     }
 }

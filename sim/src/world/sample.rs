@@ -36,7 +36,7 @@ impl World {
         }
         // A list never fails: it is not read from the media.
         for entry in self.disk.list().unwrap_or_default() {
-            print.add_bytes(entry.file.to_string().as_bytes());
+            print.add_name(entry.file);
             print.add(entry.len);
         }
         print
