@@ -14,6 +14,7 @@ mod file;
 mod fingerprint;
 mod media;
 mod pages;
+mod scans;
 mod sectors;
 mod units;
 
@@ -30,7 +31,7 @@ pub use units::{Fate, Unit};
 
 use crate::{
     dice::Dice,
-    disk::{directory::Directory, faults::Injector, file::File},
+    disk::{directory::Directory, faults::Injector, file::File, scans::Scans},
     store::SimStore,
 };
 
@@ -44,6 +45,8 @@ pub struct SimDisk {
     /// The object store of the machine. No loss of the disk touches it; a copy of the disk comes with a copy of it, so that what if
     /// questions have a store of their own.
     store: SimStore,
+    /// Shared with its copies.
+    scans: Scans,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -54,7 +57,11 @@ struct Inner {
 
 impl Clone for SimDisk {
     fn clone(&self) -> SimDisk {
-        SimDisk { inner: Mutex::new(self.inner().clone()), store: self.store.clone() }
+        SimDisk {
+            inner: Mutex::new(self.inner().clone()),
+            store: self.store.clone(),
+            scans: self.scans.clone(),
+        }
     }
 }
 
@@ -110,7 +117,7 @@ impl SimDisk {
     pub fn after(&self, loss: &Loss, dice: &mut Dice) -> SimDisk {
         let directory = self.inner().directory.after(loss, dice);
         let inner = Mutex::new(Inner { directory, injector: Injector::default() });
-        SimDisk { inner, store: self.store.clone() }
+        SimDisk { inner, store: self.store.clone(), scans: self.scans.clone() }
     }
 
     /// An empty disk, in a machine with that object store.

@@ -10,7 +10,7 @@ use evenkeel_core::{
     port::{
         AdminRequest, AdminResponse, ClientEvent, DiskReply, DiskStep, Effect, Event, Fault, FetchAnswer,
         FetchedPartition, FoundOffset as AnsweredOffset, GroupRequest, GroupResponse, ListedPartition, Now,
-        ObjectRequest, ObjectResult, Request, Response, perform,
+        ObjectRequest, ObjectResult, Request, Response,
     },
     state::{State, StoreLink, checkpoint},
     units::{ConnId, Instant, Lsn, OpId, Tag, Timestamp, TopicId},
@@ -241,7 +241,7 @@ impl Probe {
             let Some(underway) = self.waiting.pop_front() else { return };
             let allowed = usize::try_from(self.steps_left).unwrap_or(usize::MAX).min(underway.steps.len());
             self.steps_left -= allowed as u64;
-            let result = perform(&self.disk, &underway.steps[..allowed]);
+            let result = self.disk.perform(&underway.steps[..allowed]);
             if self.steps_left == 0 {
                 return;
             }

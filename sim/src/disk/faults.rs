@@ -39,6 +39,10 @@ impl Injector {
         Injector { faults, injected: Vec::new(), dice }
     }
 
+    pub(super) fn reads_may_fail(&self) -> bool {
+        self.faults.read_eio > 0
+    }
+
     pub(super) fn read(&mut self, file: FileName) -> bool {
         let fails = self.dice.chance(self.faults.read_eio);
         if fails {

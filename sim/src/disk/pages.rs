@@ -56,6 +56,16 @@ impl Pages {
         }
     }
 
+    /// Whether all pages of both are the same ones. Two files with equal bytes in pages of their own do not count.
+    pub(super) fn is_shared_with(&self, other: &Pages) -> bool {
+        let one_page = |page| match (self.slot(page), other.slot(page)) {
+            (Some(one), Some(two)) => Arc::ptr_eq(one, two),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        Arc::ptr_eq(&self.pages, &other.pages) || (0..self.pages.len().max(other.pages.len())).all(one_page)
+    }
+
     fn slot(&self, page: usize) -> Option<&Arc<Page>> {
         self.pages.get(page)?.as_ref()
     }

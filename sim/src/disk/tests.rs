@@ -206,3 +206,45 @@ fn two_disks_have_one_fingerprint_only_if_they_are_alike_in_every_layer() {
     write(&one, 100, 9, 1);
     assert_ne!(one.contents(), other.contents());
 }
+
+mod scans {
+    use evenkeel_core::{
+        log::ScanOrder,
+        port::{DiskReply, DiskStep, perform},
+    };
+
+    use super::*;
+
+    fn both(disk: &SimDisk) -> (DiskReply, DiskReply) {
+        let step = DiskStep::Scan(ScanOrder { file: FILE, salt: None });
+        let quick = disk.perform(std::slice::from_ref(&step)).expect("readable").remove(0);
+        (quick, perform(disk, &[step]).expect("readable").remove(0))
+    }
+
+    #[test]
+    fn a_scan_that_is_remembered_is_never_that_of_other_bytes() {
+        let disk = prepared();
+        for change in 0..40 {
+            match change % 4 {
+                0 => write(&disk, 4096, change, 100),
+                1 => assert!(disk.damage(&MediaFault::Flip(FILE, u64::from(change) * 8))),
+                2 => disk.zero(FILE, 4096 * (2 + u64::from(change))).expect("room"),
+                _ => disk.sync(FILE).expect("no faults"),
+            }
+            for copy in [disk.clone(), disk.power_cut(u64::from(change)), disk.durable_only()] {
+                let (quick, real) = both(&copy);
+                assert_eq!(quick, real, "after change {change}");
+            }
+            let (quick, real) = both(&disk);
+            assert_eq!(quick, real, "after change {change}");
+        }
+    }
+
+    #[test]
+    fn a_scan_that_must_read_fails_when_reads_fail() {
+        let disk = prepared();
+        both(&disk);
+        disk.arm(Faults { read_eio: 1000, ..Faults::default() }, 1);
+        assert!(disk.perform(&[DiskStep::Scan(ScanOrder { file: FILE, salt: None })]).is_err());
+    }
+}

@@ -115,7 +115,7 @@ impl SimDisk {
         let fates = units.iter().map(|unit| unit.at).zip(fates.iter().copied()).collect();
         let directory = self.inner().directory.left(&fates);
         let inner = std::sync::Mutex::new(Inner { directory, injector: Injector::default() });
-        SimDisk { inner, store: self.store.clone() }
+        SimDisk { inner, store: self.store.clone(), scans: self.scans.clone() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use evenkeel_core::{
     Broker,
     log::Refusal,
-    port::{DiskErrorKind, DiskReply, DiskRequest, DiskStep, Effect, Event, Fault, Lane, perform},
+    port::{DiskErrorKind, DiskReply, DiskRequest, DiskStep, Effect, Event, Fault, Lane},
     units::OpId,
 };
 
@@ -148,7 +148,7 @@ impl World {
         self.note(|| scenes::interrupted(outcome.as_ref().unwrap_or(step), how, outcome.is_some()));
         if let Some(step) = outcome {
             // Nobody hears of the result.
-            drop(perform(&self.disk, &[step]));
+            drop(self.disk.perform(&[step]));
         }
     }
 
@@ -336,10 +336,10 @@ impl World {
         }
         let Some(mut job) = self.node.jobs.remove(&op) else { return Ok(()) };
         let step = &job.request.steps[job.at];
-        let mut result = perform(&self.disk, std::slice::from_ref(step));
+        let mut result = self.disk.perform(std::slice::from_ref(step));
         let again = self.mutant == Some(Mutant::SyncRetried) && job.request.lane == Lane::Log;
         if again && result.is_err() && matches!(step, DiskStep::Sync(_)) {
-            result = perform(&self.disk, std::slice::from_ref(step));
+            result = self.disk.perform(std::slice::from_ref(step));
         }
         for injected in self.disk.take_injected() {
             self.node.excused = true;
