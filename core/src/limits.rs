@@ -122,6 +122,8 @@ pub const STORE_RETRY_MAX: Duration = Duration::from_secs(10);
 /// Offsets behind the end of each partition at a cut that may be given out before the next, and producer ids: at a million records a
 /// second for over an hour. A restore goes on behind them.
 pub const RESERVED_OFFSETS: i64 = 1 << 32;
+/// Epochs skipped by a restore: those of processes that served and never reached the object store.
+pub const RESERVED_EPOCHS: u32 = 1 << 16;
 /// So many at most, after 65,535 restores without a cut in between.
 pub const RESERVED_OFFSETS_MAX: i64 = 1 << 48;
 

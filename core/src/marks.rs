@@ -177,6 +177,8 @@ marks! {
     SegmentTrimmed: "segments.trimmed",
     SegmentReserved: "segments.reserved in a hurry",
     SegmentZeroed: "segments.zeroed at leisure",
+    CheckpointAtStart: "checkpoint.another at the start of a log that needs one",
+    GrownAfterLoss: "state.partitions added after a loss",
     LossSkips: "state.offsets and ids of a loss skipped",
     TopicExists: "topics.exists already",
     DeleteNoRoom: "topics.deletion refused for want of room",
@@ -201,6 +203,7 @@ marks! {
     ConfirmUnsure: "cuts.newest or not, no answer",
     DeposedLater: "cuts.manifest committed behind another's",
     ClaimTooOld: "contact.claimed behind another's",
+    UnclaimedWaits: "cuts.a restore that was cut waits for its claim",
     StoredNoted: "contact.the store has more than the log knew",
 }
 

@@ -81,7 +81,8 @@ impl Partition {
     /// A batch joins, as the log says.
     pub fn apply(&mut self, lsn: Lsn, append: &Append) {
         let header = &append.header;
-        assert!(header.base_offset >= self.next_offset(), "offsets only grow");
+        // Earlier versions let partitions that a topic got after a loss begin at 0: in their logs `reserved_upto` was another.
+        assert!(header.base_offset >= self.log_end, "offsets only grow");
         let epoch = Epoch(header.leader_epoch.cast_unsigned());
         if self.epochs.last().is_none_or(|last| last.epoch < epoch) {
             self.epochs.push(EpochStart { epoch, start: header.base_offset });

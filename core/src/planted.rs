@@ -146,6 +146,11 @@ pub enum Planted {
     BatchEpochUnverified,
     TrimCountedEarly,
     PassedDeadlineKept,
+    // What goes on after a loss.
+    OneCheckpointAfterLoss,
+    UnclaimedRestoreServes,
+    RestoredIntoNextEpoch,
+    GrownAfterLossFromZero,
 }
 
 /// Whether this bug is planted. One clear line at the place where the code can be wrong.

@@ -35,6 +35,15 @@ pub struct StoreLink {
     pub cut_at: Timestamp,
 }
 
+impl StoreLink {
+    /// Whether the directory was restored, and its log does not say that the store knows of it: another restore would give out the same
+    /// offsets, ids and epochs.
+    #[must_use]
+    pub fn is_unclaimed(&self) -> bool {
+        self.from != 0 && self.manifest == self.restored_from
+    }
+}
+
 /// The replicated state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
@@ -167,9 +176,17 @@ impl State {
         let upto = PartitionId(first.0 + count);
         self.partitions_upto = self.partitions_upto.max(upto);
         let Some(topic) = self.topics.get_mut(&id) else { return };
+        // The topic may have had partitions of these numbers that a loss took: their offsets are not given out again.
+        let others = topic.partition_ids().filter_map(|other| self.partitions.get(&other));
+        let reserved = others.map(|other| other.reserved_upto).max().unwrap_or(Offset(0));
         for partition in (first.0..upto.0).map(PartitionId) {
             let index = topic.add_partition(partition);
-            self.partitions.insert(partition, Box::new(Partition::new(partition, id, index)));
+            let mut added = Partition::new(partition, id, index);
+            if reserved > Offset(0) && !planted(Planted::GrownAfterLossFromZero) {
+                mark(Mark::GrownAfterLoss);
+                added.reserved_upto = reserved;
+            }
+            self.partitions.insert(partition, Box::new(added));
         }
     }
 

@@ -52,6 +52,7 @@ use crate::{
     log::{entry::Append, recovery::Restored, writer::Log},
     marks::{Mark, mark},
     partition::{Partition, index::Place as LogPlace},
+    planted::{Planted, planted},
     port::{Notice, ObjectError, ObjectKind, ObjectRequest},
     state::State,
     store::{DataRef, Index, IndexRef, Manifest, ObjectKey, ObjectName, StateRef, data::Footer},
@@ -196,7 +197,13 @@ impl Cuts {
         log: &Log,
         turn: &mut Turn<'_>,
     ) -> Cuts {
-        let serve_by = restored.is_none().then(|| turn.now.mono.after(config.start_wait));
+        // A crash may have come between the restore and its claim.
+        let unclaimed = state.store.is_unclaimed() && !planted(Planted::UnclaimedRestoreServes);
+        if unclaimed && restored.is_none() {
+            mark(Mark::UnclaimedWaits);
+        }
+        let waits = restored.is_some() || unclaimed;
+        let serve_by = (!waits).then(|| turn.now.mono.after(config.start_wait));
         let mut cuts = Cuts {
             config,
             writer: turn.work.random.bits(),

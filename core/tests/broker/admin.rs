@@ -2,7 +2,7 @@
 
 mod configs;
 mod full;
-mod partitions;
+pub(crate) mod partitions;
 pub(crate) mod records;
 mod replicas;
 

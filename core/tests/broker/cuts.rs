@@ -16,7 +16,7 @@ use crate::{
     rig::{Memory, Rig, Shelf, batch, small},
 };
 
-const INTERVAL: Duration = Duration::from_secs(60);
+pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 
 pub(crate) fn stored() -> Config {
     Config { store: Some(StoreConfig::default()), ..small() }
@@ -38,7 +38,7 @@ pub(crate) fn lose_disk(rig: Rig) -> Rig {
     Rig::with_store(Memory::default(), rig.store, rig.config)
 }
 
-fn fill(rig: &mut Rig, batches: usize) {
+pub(crate) fn fill(rig: &mut Rig, batches: usize) {
     for at in 0..batches {
         assert_eq!(rig.produce("t", 0, batch(10, 1000, at as u8, 1_000 + at as i64)).0, 0);
     }

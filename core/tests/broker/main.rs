@@ -2,6 +2,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test names the one answer it expects")]
 
 mod admin;
+mod after_restore;
 mod clients;
 mod cuts;
 mod groups;

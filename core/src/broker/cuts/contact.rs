@@ -280,7 +280,8 @@ impl Cuts {
             manifest.cut,
             view.log.durable()
         )));
-        let unknown = manifest.cut > view.state.store.cut && !planted(Planted::StoredUnnoted);
+        let behind = manifest.cut > view.state.store.cut || view.state.store.is_unclaimed();
+        let unknown = behind && !planted(Planted::StoredUnnoted);
         let known = Committed { manifest: manifest.number, cut: manifest.cut, at: manifest.cut_at };
         self.newest = Some(manifest);
         if unknown {

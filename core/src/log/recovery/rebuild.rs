@@ -5,7 +5,7 @@ use alloc::{boxed::Box, format, string::String, string::ToString, vec, vec::Vec}
 use bytes::Bytes;
 
 use crate::{
-    limits::{BLOCK_BYTES, LOSS_SKIP_OFFSETS},
+    limits::{BLOCK_BYTES, CHECKPOINTS_KEPT, LOSS_SKIP_OFFSETS, RESERVED_EPOCHS},
     log::{
         entry::{Append, Entry},
         group::{GroupHeader, GroupKind, padded_len},
@@ -40,10 +40,7 @@ impl Recovery {
         });
         let served = self.identity.as_ref().map_or(Epoch(0), |identity| identity.epoch);
         let newest = self.walk.epoch.max(served);
-        if newest.0 >= i32::MAX.cast_unsigned() {
-            return Err(Refusal::EpochsExhausted);
-        }
-        let epoch = if planted(Planted::EpochNotRaised) { newest } else { Epoch(newest.0 + 1) };
+        let epoch = self.next_epoch(newest)?;
         let cluster_id = self.cluster_id(turn);
         let mut writer = Writer::new(&self.config, epoch, cluster_id.clone());
 
@@ -96,6 +93,7 @@ impl Recovery {
             (restored.manifest.cut, Bytes::from(checkpoint::encode(&self.state, restored.manifest.cut)))
         });
         let next = self.start(epoch, &mut tail, &mut data, turn);
+        let begins = self.layout.begun().next().map_or(first, |(_, header, _)| header.first);
 
         let mut steps = vec![];
         // The report comes first: from here on it is the only proof that something was given up.
@@ -103,7 +101,9 @@ impl Recovery {
             self.report_loss(epoch, turn, &mut steps);
         }
         self.remove_untrue_checkpoints(&mut steps);
-        self.keep_restored(cut, &mut steps);
+        if let Some((lsn, bytes)) = cut {
+            self.keep_checkpoint(lsn, bytes, &mut steps);
+        }
         self.set_aside(epoch, sequence, &mut steps);
         self.keep_torn(torn_bytes, &mut steps);
         let draft = FileName::SegmentDraft(sequence);
@@ -121,6 +121,7 @@ impl Recovery {
         if planted(Planted::LossReportedLast) {
             self.report_loss(epoch, turn, &mut steps);
         }
+        self.keep_another_checkpoint(begins, next, &mut steps);
         self.remove_leftovers(sequence, &mut steps);
         turn.disk(Purpose::Recovery(RecoveryOp::Rebuild), request(Lane::Background, steps));
 
@@ -136,6 +137,19 @@ impl Recovery {
             restored: self.restored.take(),
         }));
         Ok(())
+    }
+
+    /// The epoch of this start, above every epoch that anybody was told of. Not every epoch reaches the object store before it is told.
+    fn next_epoch(&self, newest: Epoch) -> Result<Epoch, Refusal> {
+        let skipped = match &self.restored {
+            Some(_) if !planted(Planted::RestoredIntoNextEpoch) => RESERVED_EPOCHS,
+            Some(_) | None => 0,
+        };
+        let next = newest.0.saturating_add(skipped).saturating_add(1);
+        if next > i32::MAX.cast_unsigned() {
+            return Err(Refusal::EpochsExhausted);
+        }
+        Ok(if planted(Planted::EpochNotRaised) { newest } else { Epoch(next) })
     }
 
     fn cluster_id(&self, turn: &mut Turn<'_>) -> String {
@@ -267,9 +281,8 @@ impl Recovery {
         steps.push(DiskStep::SyncDirectory);
     }
 
-    /// The state at the cut, as the checkpoint on which the new log builds: durable before that log begins.
-    fn keep_restored(&mut self, cut: Option<(Lsn, Bytes)>, steps: &mut Vec<DiskStep>) {
-        let Some((lsn, bytes)) = cut else { return };
+    /// A checkpoint: the state at a cut, durable before the log that builds upon it begins, or the state at the end of the log.
+    fn keep_checkpoint(&mut self, lsn: Lsn, bytes: Bytes, steps: &mut Vec<DiskStep>) {
         let draft = FileName::CheckpointDraft(lsn);
         steps.push(DiskStep::Create(draft));
         steps.push(DiskStep::Write { file: draft, position: 0, data: vec![bytes] });
@@ -277,6 +290,18 @@ impl Recovery {
         steps.push(DiskStep::Rename { from: draft, to: FileName::Checkpoint(lsn) });
         steps.push(DiskStep::SyncDirectory);
         self.checkpoints.push(lsn);
+    }
+
+    /// A log that does not begin at LSN 0 cannot be read without a checkpoint, and one checkpoint may rot: before anything is
+    /// served there are as many as are kept. Behind the log's own steps, since no checkpoint may know more than the log.
+    fn keep_another_checkpoint(&mut self, begins: Lsn, next: Lsn, steps: &mut Vec<DiskStep>) {
+        let enough = self.checkpoints.len() >= CHECKPOINTS_KEPT || begins == Lsn(0);
+        if enough || self.checkpoints.contains(&next) || planted(Planted::OneCheckpointAfterLoss) {
+            return;
+        }
+        mark(Mark::CheckpointAtStart);
+        let bytes = Bytes::from(checkpoint::encode(&self.state, next));
+        self.keep_checkpoint(next, bytes, steps);
     }
 
     fn keep_torn(&self, bytes: Option<Bytes>, steps: &mut Vec<DiskStep>) {

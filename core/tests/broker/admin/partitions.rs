@@ -32,6 +32,10 @@ fn grow(rig: &mut Rig, validate_only: bool, topics: Vec<CreatePartitionsTopic>) 
     }
 }
 
+pub(crate) fn grow_to(rig: &mut Rig, name: &str, count: i32) {
+    assert_eq!(grow(rig, false, vec![growth(name, count)]), [(name.into(), 0)]);
+}
+
 fn code(rig: &mut Rig, topic: CreatePartitionsTopic) -> i16 {
     grow(rig, false, vec![topic])[0].1
 }
