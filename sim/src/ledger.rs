@@ -12,6 +12,7 @@ mod followed;
 mod group_judge;
 mod groups;
 mod judge;
+mod lost;
 mod offsets;
 mod register;
 mod retention;
@@ -22,6 +23,7 @@ pub use admin_judge::given;
 pub use configs::{APPEND_TIME, CHANGED, Changes, ConfigBook, TIMESTAMP_TYPE, UntrueConfig, default_of};
 pub use group_judge::{epoch_beside, owners};
 pub use groups::{GenerationBook, GroupAsked, GroupBook, Spoken};
+pub use lost::SkipBook;
 pub use offsets::{Commit, CommitNumber, Erasure, OffsetBook, OffsetPlace, Untrue};
 pub use retention::{Retention, WALL_BEGIN_MS};
 pub use starts::{StartBook, Upto};
@@ -137,6 +139,8 @@ pub struct PartitionBook {
     pub since: BTreeMap<i64, u64>,
     /// Newest epoch of each idempotent producer of which a batch was acknowledged.
     pub producer_epochs: BTreeMap<ProducerId, i16>,
+    /// Offsets that losses took.
+    pub skips: SkipBook,
 }
 
 /// What is promised of a topic.
@@ -261,6 +265,14 @@ pub struct Ledger {
     pub epoch_past: i32,
     /// Sequence with which each epoch of a producer begins in a partition.
     pub first_sequences: BTreeMap<(PartitionKey, ProducerId, i16), i32>,
+    /// Partitions that were lost, and the first offset of each that nobody knows.
+    gone: BTreeMap<PartitionKey, i64>,
+    /// Topics that were deleted, or about to be, when a loss took the deletion with it.
+    revived: BTreeSet<TopicId>,
+    /// Batches that were known and are lost, with an announcement.
+    lost: BTreeSet<OpNumber>,
+    /// Producers that a partition may have forgotten in a loss: their next batch is taken wherever it begins.
+    strangers: BTreeSet<(PartitionKey, ProducerId)>,
     /// What members of groups were told.
     pub groups: BTreeMap<String, GroupBook>,
     /// What may be committed.
@@ -435,7 +447,11 @@ impl Ledger {
         book.partitions = partitions;
         book.counts.insert(partitions);
         for index in 0..partitions {
-            self.partitions.entry(PartitionKey { topic: id, index }).or_default();
+            let key = PartitionKey { topic: id, index };
+            if !self.partitions.contains_key(&key) {
+                let book = self.new_partition(key);
+                self.partitions.insert(key, book);
+            }
         }
         Ok(())
     }

@@ -119,6 +119,8 @@ pub struct Shape {
     pub over_budget: u64,
     /// Thousandths of starts with another size of new segments than the start before.
     pub resizes: u64,
+    /// Thousandths of crashes with which the disk is lost, where there is an object store.
+    pub disk_losses: u64,
     /// Whether there is an object store.
     pub stored: bool,
     /// Time after which a change is to be there, in microseconds.
@@ -244,6 +246,7 @@ impl Shape {
         let mut rubbish = Dice::of(seed, "garbage");
         let mut keeping = Dice::of(seed, "stewards");
         let mut joins = Dice::of(seed, "merges");
+        let mut disasters = Dice::of(seed, "disasters");
         let mut age = Dice::of(seed, "retention");
         let retained = age.chance(200);
         let (by_time, by_bytes) = (age.chance(600), age.chance(600));
@@ -284,6 +287,7 @@ impl Shape {
             pauses: if faults(&mut weather, 150) { weather.magnitude(2, 300) } else { 0 },
             over_budget: if weather.chance(200) { 500 } else { 0 },
             resizes: if weather.chance(250) { weather.between(100, 600) } else { 0 },
+            disk_losses: if stored && disasters.chance(500) { disasters.between(100, 900) } else { 0 },
             write_micros: dice.magnitude(5, 300),
             sync_micros: dice.magnitude(20, 5000),
             stored,
@@ -375,7 +379,7 @@ enum Slot<'a> {
 type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
 
 /// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
-const KNOBS: [Knob; 60] = [
+const KNOBS: [Knob; 61] = [
     ("operations", |shape| Slot::Long(&mut shape.operations)),
     ("crashes", |shape| Slot::Long(&mut shape.crashes)),
     ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
@@ -388,6 +392,7 @@ const KNOBS: [Knob; 60] = [
     ("hangs", |shape| Slot::Long(&mut shape.hangs)),
     ("pauses", |shape| Slot::Long(&mut shape.pauses)),
     ("over_budget", |shape| Slot::Long(&mut shape.over_budget)),
+    ("disk_losses", |shape| Slot::Long(&mut shape.disk_losses)),
     ("resizes", |shape| Slot::Long(&mut shape.resizes)),
     ("fills_up", |shape| Slot::Flag(&mut shape.fills_up)),
     ("resets", |shape| Slot::Long(&mut shape.resets)),

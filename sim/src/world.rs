@@ -6,6 +6,7 @@
 mod courier;
 mod cuts;
 mod detection;
+mod disaster;
 mod faults;
 mod loss;
 mod network;
@@ -42,7 +43,10 @@ use crate::{
     tape::{Choices, Source},
     trace::{Kind, Lane, Scene},
     violation::{Verdict, Violation, broken},
-    world::{courier::Call, cuts::CutLedger, faults::Plan, network::Conn, node::Node, queue::Queue},
+    world::{
+        courier::Call, cuts::CutLedger, disaster::Disasters, faults::Plan, network::Conn, node::Node,
+        queue::Queue,
+    },
 };
 
 /// Simulated time within which everything must be answered once the faults have stopped.
@@ -82,7 +86,7 @@ enum Happening {
 }
 
 /// Marks of what is done to the broker. A client that gives up waiting resets its connection, which counts.
-pub const FAULTS: [&str; 13] = [
+pub const FAULTS: [&str; 14] = [
     "another size of segments",
     "connection reset",
     "crash",
@@ -90,6 +94,7 @@ pub const FAULTS: [&str; 13] = [
     "disk fault",
     "disk full or free again",
     "disk hangs",
+    "disk lost for good",
     "power loss",
     "process stands still",
     "stop asked for",
@@ -183,6 +188,7 @@ pub struct World {
     lies: Dice,
     /// What the disk once was.
     older: Vec<SimDisk>,
+    disasters: Disasters,
     first_segment_bytes: u32,
     /// What the process before knew, if all of it was durable.
     state_before: Option<Vec<u8>>,
@@ -238,6 +244,7 @@ impl World {
             weather: source.dice("weather"),
             lies: source.dice("lies"),
             older: Vec::new(),
+            disasters: Disasters::new(source.dice("disasters")),
             first_segment_bytes: shape.config.segment_bytes,
             state_before: None,
             source,

@@ -46,6 +46,8 @@ struct Line {
     /// Something was not answered: all is sent again once nothing is in flight.
     broken: bool,
     retry_at: u64,
+    /// The newest batch of which it was told that it is stored.
+    stored: Option<OpNumber>,
 }
 
 impl Line {
@@ -65,6 +67,8 @@ pub(super) struct Producer {
     retired: BTreeMap<PartitionKey, i32>,
     asked_for_id: bool,
     lines: BTreeMap<PartitionKey, Line>,
+    /// What it was told to be stored was lost: once nothing is open, it goes on in a new epoch.
+    resets: bool,
 }
 
 /// Where records are kept for a time they have one of now, or somewhat before: they do not come in the order of their times.
@@ -84,6 +88,7 @@ impl Producer {
             retired: BTreeMap::new(),
             asked_for_id: false,
             lines: BTreeMap::new(),
+            resets: false,
         }
     }
 
@@ -114,8 +119,12 @@ impl Producer {
             return;
         }
         self.repair(desk, dice, outbox);
-        if self.idempotent && dice.chance(30) {
+        if self.idempotent && (dice.chance(30) || self.resets) {
             self.raise_epoch();
+        }
+        if self.resets {
+            // Nothing new before the new epoch.
+            return;
         }
         if !self.retired.is_empty() && dice.chance(30) {
             self.send_as_a_zombie(desk, dice, outbox);
@@ -178,7 +187,11 @@ impl Producer {
 
     /// As KIP-360 lets a producer do it by itself: once nothing is open, a new epoch begins with new sequences.
     fn raise_epoch(&mut self) {
-        if self.wants() || self.lines.is_empty() {
+        if self.wants() {
+            return;
+        }
+        self.resets = false;
+        if self.lines.is_empty() {
             return;
         }
         self.epoch += 1;
@@ -260,12 +273,19 @@ impl Producer {
             match told.error_code {
                 error_code::NONE => {
                     line.units.remove(at);
+                    line.stored = Some(*op);
                 }
                 error_code::UNKNOWN_TOPIC_ID | error_code::UNKNOWN_TOPIC_OR_PARTITION => {
                     self.lines.remove(&key);
                 }
                 _ if !self.idempotent => {
                     line.units.remove(at);
+                }
+                // As KIP-360 has it: what comes behind the hole is given up, and a new epoch begins.
+                error_code::OUT_OF_ORDER_SEQUENCE_NUMBER if desk.ledger.is_torn(key.topic, line.stored) => {
+                    line.units.clear();
+                    line.broken = false;
+                    self.resets = true;
                 }
                 error_code::OUT_OF_ORDER_SEQUENCE_NUMBER if at == 0 => {
                     return broken(
@@ -305,7 +325,9 @@ fn produce(
     dice: &mut Dice,
 ) -> Outgoing {
     let lasting = |topic: &TopicId| {
-        desk.ledger.topics.get(topic).map(|book| book.name.clone()).filter(|name| name.starts_with("lasting"))
+        // One that was lost may have another one of its name behind it.
+        let book = desk.ledger.topics.get(topic).filter(|book| !book.deleted);
+        book.map(|book| book.name.clone()).filter(|name| name.starts_with("lasting"))
     };
     let by_name = dice.chance(500) && chosen.iter().all(|(key, _, _)| lasting(&key.topic).is_some());
     let ops = chosen.iter().map(|(_, op, _)| *op).collect();

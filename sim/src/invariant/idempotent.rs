@@ -18,8 +18,9 @@ pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
         {
             let begins = ledger.first_sequences.get(&(*key, header.producer_id, header.producer_epoch));
             let begins = begins.copied().unwrap_or(0);
-            // What came before may have been deleted.
-            let first = if partition.log_start > 0 { header.base_sequence } else { begins };
+            // What came before may have been deleted, or lost and forgotten.
+            let forgotten = ledger.is_stranger(*key, header.producer_id);
+            let first = if partition.log_start > 0 || forgotten { header.base_sequence } else { begins };
             let (epoch, next) = expected.entry(header.producer_id).or_insert((header.producer_epoch, first));
             if header.producer_epoch < *epoch {
                 return broken(

@@ -76,7 +76,7 @@ impl Ledger {
                 match answer.topics.first().and_then(|topic| topic.partitions.first()).map(|part| &part.found)
                 {
                     Some(FoundOffset::At { offset, .. }) => self.begins(*key, offset.0, open.start(*key)),
-                    Some(FoundOffset::Error(error)) => self.allowed(*error, Some(key.topic)),
+                    Some(FoundOffset::Error(error)) => self.allowed_at(*error, *key),
                     Some(FoundOffset::Within { .. }) | None => {
                         broken("wrong-answer", "the start is an offset")
                     }
@@ -155,7 +155,7 @@ impl Ledger {
             }
             // Behind the end of what anybody could know then.
             OFFSET_OUT_OF_RANGE if matches!(upto, Upto::Offset(offset) if offset > known) => Ok(()),
-            error => self.allowed(error, Some(key.topic)),
+            error => self.allowed_at(error, key),
         };
         if let Some(book) = self.partitions.get_mut(&key) {
             book.start.answered(open.order);

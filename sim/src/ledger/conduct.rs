@@ -114,7 +114,7 @@ impl Ledger {
             }
             // None at all.
             Some(FoundOffset::At { offset, .. }) if offset.0 < 0 && deleted => Ok(()),
-            Some(FoundOffset::Error(error)) => self.allowed(*error, Some(key.topic)),
+            Some(FoundOffset::Error(error)) => self.allowed_at(*error, key),
             found @ (Some(FoundOffset::At { .. }) | None) => {
                 wrong_lookup(key, time, known, &format!("{found:?}"))
             }

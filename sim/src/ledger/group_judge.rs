@@ -282,7 +282,7 @@ impl Ledger {
             }
             self.offsets.refused(*number);
             match error {
-                UNKNOWN_TOPIC_OR_PARTITION => self.allowed(error, Some(commit.key.topic))?,
+                UNKNOWN_TOPIC_OR_PARTITION => self.allowed_at(error, commit.key)?,
                 error if spoken.generation < 0 => self.group_error(error, &[ILLEGAL_GENERATION])?,
                 error => self.refused_member(spoken, error)?,
             }

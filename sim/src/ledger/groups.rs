@@ -210,6 +210,18 @@ pub struct GroupBook {
 }
 
 impl GroupBook {
+    /// This book, opened again when `now` is what clients know: nothing is settled before all of them have noticed.
+    pub(super) fn gone_on(&self, now: &GroupBook, uneasy_until: u64) -> GroupBook {
+        GroupBook {
+            settled: false,
+            members: now.members.clone(),
+            made_at: now.made_at,
+            uneasy_until: now.uneasy_until.max(uneasy_until),
+            present: now.present.clone(),
+            ..self.clone()
+        }
+    }
+
     /// It is another one: the one before was deleted.
     pub(super) fn begin_anew(&mut self) {
         self.newest = 0;

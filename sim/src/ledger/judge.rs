@@ -90,6 +90,18 @@ impl Ledger {
         }
     }
 
+    /// Errors that may be told of a partition: it may have been lost, and its topic not.
+    pub(super) fn allowed_at(&self, error: i16, key: PartitionKey) -> Verdict {
+        match error {
+            error_code::UNKNOWN_TOPIC_ID | error_code::UNKNOWN_TOPIC_OR_PARTITION
+                if !self.partitions.contains_key(&key) =>
+            {
+                Ok(())
+            }
+            error => self.allowed(error, Some(key.topic)),
+        }
+    }
+
     fn produced(&mut self, ops: &[OpNumber], open: &Open, response: &ProduceResponse) -> Verdict {
         let told = response.responses.iter().flat_map(|topic| &topic.partition_responses);
         let told: Vec<_> = told.collect();
@@ -103,7 +115,7 @@ impl Ledger {
                 self.begins(key, told.log_start_offset, open.start(key))?;
             } else {
                 if told.error_code != error_code::INVALID_PRODUCER_EPOCH || !self.is_fenced(*op) {
-                    self.allowed(told.error_code, Some(key.topic))?;
+                    self.allowed_at(told.error_code, key)?;
                 }
                 // Refused means: not stored.
                 let op = self.op_mut(*op);
@@ -160,7 +172,14 @@ impl Ledger {
                 format!("offset {offset} of {key:?} is {other:?} ({how:?}), now {number:?} ({known:?})"),
             ),
             Some(_) => Ok(()),
+            None if book.skips.covers(offset) => broken(
+                "inconsistent-offsets",
+                format!(
+                    "offset {offset} of {key:?} was lost, and is given out again to {number:?} ({known:?})"
+                ),
+            ),
             None => {
+                self.lost.remove(&number);
                 book.facts.insert(offset, (number, known));
                 book.since.insert(offset, self.now);
                 Ok(())
@@ -208,7 +227,7 @@ impl Ledger {
             return Ok(());
         }
         if part.error_code != error_code::NONE {
-            return self.allowed(part.error_code, Some(key.topic));
+            return self.allowed_at(part.error_code, key);
         }
         if part.high_watermark < known {
             return broken(
@@ -230,7 +249,9 @@ impl Ledger {
         let mut next = from;
         for (at, (header, records)) in batches.into_iter().enumerate() {
             let (base, last) = (header.base_offset.0, header.last_offset().0);
-            let follows = if at == 0 { base <= from && from <= last } else { base == next };
+            let holds = at == 0 && base <= from && from <= last;
+            let skips = self.partitions.get(&key).is_some_and(|book| book.jumps(next, base));
+            let follows = holds || (at > 0 && base == next) || skips;
             if !follows || last >= part.high_watermark {
                 return broken(
                     "inconsistent-offsets",
@@ -270,7 +291,7 @@ impl Ledger {
                 }
                 Ok(())
             }
-            Some(FoundOffset::Error(error)) => self.allowed(*error, Some(key.topic)),
+            Some(FoundOffset::Error(error)) => self.allowed_at(*error, key),
             Some(FoundOffset::Within { .. }) | None => broken("wrong-answer", "the end is an offset"),
         }
     }

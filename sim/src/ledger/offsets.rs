@@ -212,6 +212,20 @@ impl OffsetBook {
         }
     }
 
+    /// What may be committed if all is as it was then. Commits keep their numbers.
+    pub(super) fn as_of(&self, then: &OffsetBook) -> OffsetBook {
+        let mut registers = then.registers.clone();
+        for place in self.registers.keys() {
+            registers.entry(place.clone()).or_insert_with(empty);
+        }
+        OffsetBook {
+            registers,
+            erasures: then.erasures.clone(),
+            excused: then.excused.clone(),
+            ..self.clone()
+        }
+    }
+
     /// Forgets what nobody can be told any more who asked at `since` or later.
     pub fn prune(&mut self, since: u64) {
         for register in self.registers.values_mut() {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod groups;
+mod lost;
 
 use bytes::Bytes;
 use evenkeel_core::{

@@ -36,6 +36,8 @@ pub(super) struct Call {
     request: ObjectRequest,
     fate: Fate,
     result: Option<ObjectResult>,
+    /// The disk of the process that asks, of all that this machine has had.
+    disk: u64,
 }
 
 impl World {
@@ -60,7 +62,10 @@ impl World {
             Scene { failed: fate != Fate::Done, ..Scene::new(Lane::Disk, Kind::Machine, text) }
         });
         let incarnation = self.node.incarnation;
-        self.calls.insert(number, Call { op, incarnation, request, fate, result: None });
+        self.calls.insert(
+            number,
+            Call { op, incarnation, request, fate, result: None, disk: self.disasters.disks },
+        );
         if matches!(fate, Fate::Done | Fate::Unheard | Fate::Late) {
             self.after(done, Happening::CallDone(number));
         }
@@ -91,7 +96,17 @@ impl World {
     /// The store does it, whether or not the process that asked is still there.
     pub(super) fn call_done(&mut self, number: u64) -> Verdict {
         let Some(call) = self.calls.get_mut(&number) else { return Ok(()) };
-        let commits = matches!(call.request, ObjectRequest::Create { key: ObjectKey::Manifest(_), .. });
+        let manifest = match &call.request {
+            ObjectRequest::Create { key: key @ ObjectKey::Manifest(_), .. } => Some((*key, call.disk)),
+            ObjectRequest::Create { .. }
+            | ObjectRequest::NewestManifest
+            | ObjectRequest::Read { .. }
+            | ObjectRequest::List { .. }
+            | ObjectRequest::Remove { .. }
+            | ObjectRequest::ReadBatches(_)
+            | ObjectRequest::ReadObject(_) => None,
+        };
+        let commits = manifest.is_some();
         let removes = matches!(call.request, ObjectRequest::Remove { .. });
         let result = perform(self.disk.store(), &call.request);
         let (late, created) = (call.fate == Fate::Late, result.is_ok());
@@ -105,6 +120,9 @@ impl World {
             self.calls.remove(&number);
         } else if let Some(call) = self.calls.get_mut(&number) {
             call.result = Some(result);
+        }
+        if let Some((key, disk)) = manifest.filter(|_| created) {
+            self.manifest_landed(key, disk);
         }
         if commits || removes {
             self.check_store_whole()?;

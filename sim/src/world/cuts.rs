@@ -160,7 +160,7 @@ impl World {
         }
     }
 
-    fn ledger_of(&self, state: Option<ObjectName>) -> Ledger {
+    pub(super) fn ledger_of(&self, state: Option<ObjectName>) -> Ledger {
         let cut = state.and_then(|name| self.cuts.get(&name));
         cut.map_or_else(|| self.blank.clone(), |cut| cut.ledger.clone())
     }
@@ -168,10 +168,10 @@ impl World {
     /// Offsets and producer ids that somebody knows are not given out again, whether or not what they stand for is there.
     fn check_nothing_twice(&mut self, reading: &Reading, probe: &Probe) -> Verdict {
         for (key, found) in &reading.partitions {
-            loss::check_goes_on(&self.ledger, &mut probe.clone(), *key, found.log_start)?;
+            loss::check_goes_on(self.known(), &mut probe.clone(), *key, found.log_start)?;
         }
         match reading.producer_id {
-            Some(id) if self.ledger.producer_ids.contains(&id) => {
+            Some(id) if self.known().producer_ids.contains(&id) => {
                 broken("reissued-producer-id", format!("after a restore {id} is given out again"))
             }
             Some(_) | None => Ok(()),

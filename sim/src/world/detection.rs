@@ -231,7 +231,7 @@ fn without(ledger: &Ledger, unproven: &Unproven) -> Ledger {
         let Some(key) = ledger.op(*number).map(|op| op.key) else { continue };
         if let Some(book) = excused.partitions.get_mut(&key) {
             book.facts.remove(offset);
-            book.high_watermark = book.high_watermark.min(*offset);
+            book.high_watermark = book.high_watermark.min(book.end_before(*offset));
         }
     }
     for group in &unproven.groups {

@@ -57,7 +57,7 @@ impl World {
         }
     }
 
-    fn arm_disk(&mut self) {
+    pub(super) fn arm_disk(&mut self) {
         let Shape { sync_eio, write_eio, read_eio, remove_eio, .. } = self.shape;
         let seed = self.faults.bits();
         self.armed += 1;
@@ -177,7 +177,9 @@ impl World {
         self.mark(if self.node.serves() { "crash" } else { "crash in recovery" });
         self.tell(&[32], || Scene::new(Lane::Broker, Kind::Kill, "the process is killed"));
         self.end_process(true);
-        self.power_fails_perhaps();
+        if !self.disk_is_lost_perhaps() {
+            self.power_fails_perhaps();
+        }
         self.start_later();
         Ok(())
     }

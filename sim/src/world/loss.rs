@@ -174,7 +174,7 @@ pub(super) fn check_true(ledger: &Ledger, reading: &Reading, key: PartitionKey) 
         }
         let last = batch.header.last_offset().0;
         let holds_start = end == found.log_start && base < end && end <= last;
-        if base != end && !holds_start {
+        if base != end && !holds_start && !book.jumps(end, base) {
             return broken("inconsistent-offsets", format!("{key:?} jumps from {end} to {base}"));
         }
         end = last + 1;
@@ -185,8 +185,7 @@ pub(super) fn check_true(ledger: &Ledger, reading: &Reading, key: PartitionKey) 
 /// A new record does not get an offset that somebody knows for another one, and who stands where the partition once ended comes by it.
 pub(super) fn check_goes_on(ledger: &Ledger, probe: &mut Probe, key: PartitionKey, start: i64) -> Verdict {
     let book = ledger.partitions.get(&key);
-    let known = book.and_then(|book| book.facts.keys().last().copied()).map_or(0, |last| last + 1);
-    let stands = known.max(book.map_or(0, |book| book.high_watermark)).max(start);
+    let stands = book.map_or(0, |book| book.unknown_from(ledger)).max(start);
     let waits = probe.fetch_from(key, stands)?;
     if waits.error_code != 0 {
         return broken(

@@ -249,7 +249,8 @@ impl World {
         self.tell(&[7], || Scene::new(Line::Broker, Kind::Halt, format!("{kind}: {text}")));
         let honest = match fault {
             Fault::LogWrite(_) => excused,
-            Fault::Deposed(_) => false,
+            // The store has moved on since it was asked: the directory is emptied, as the refusal says.
+            Fault::Deposed(_) => self.disasters.overtaken,
             Fault::Refused(Refusal::Disk(error)) => excused && error.kind != DiskErrorKind::Damaged,
             // An empty disk, and no answer for as long as a start waits.
             Fault::Refused(Refusal::Store(_)) => self.shape.store_fails() && !self.winding_down,
@@ -266,12 +267,18 @@ impl World {
             return broken(kind, text);
         }
         self.mark(match fault {
-            Fault::LogWrite(_) | Fault::Deposed(_) => "halted",
+            Fault::LogWrite(_) => "halted",
+            Fault::Deposed(_) => "deposed after a loss",
             Fault::Refused(Refusal::Store(_)) => "refused without the store",
             Fault::Refused(_) => "refused for a disk error",
         });
+        let deposed = matches!(fault, Fault::Deposed(_));
         self.end_process(true);
-        self.power_fails_perhaps();
+        if deposed {
+            self.lose_the_disk();
+        } else {
+            self.power_fails_perhaps();
+        }
         self.start_later();
         Ok(())
     }

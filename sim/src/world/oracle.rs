@@ -78,6 +78,9 @@ impl World {
 
     /// The image that a crash left: recovering it twice, or with a crash in between, must lead to the same state.
     pub(super) fn check_the_image(&mut self) -> Verdict {
+        if self.is_in_disaster() {
+            return self.check_the_wreck();
+        }
         if self.oracle.chance(300) {
             self.mark("recovery repeated");
             self.exhibit(
@@ -135,7 +138,8 @@ impl World {
             let live = self.node.broker().and_then(|broker| log_start(broker, *key));
             found.log_start = live.unwrap_or(found.log_start);
         }
-        self.ledger.settle(&reading)
+        self.ledger.settle(&reading)?;
+        self.end_disaster(&reading)
     }
 
     fn copy_of_live(&self) -> Option<Probe> {
