@@ -284,9 +284,18 @@ impl Client {
         matches!(&self.role, Role::Member(member) if member.wants(ledger))
     }
 
+    /// Whether every question was sent and answered.
+    #[must_use]
+    pub fn has_heard_all(&self) -> bool {
+        self.pending.is_empty() && self.outbox.is_empty()
+    }
+
     /// Whether nothing is open.
     #[must_use]
     pub fn is_idle(&self, ledger: &Ledger) -> bool {
+        if !self.has_heard_all() {
+            return false;
+        }
         let wants = match &self.role {
             Role::Producer(producer) => producer.wants(),
             Role::Member(member) => member.wants(ledger),
@@ -297,7 +306,7 @@ impl Client {
             | Role::Overseer(_)
             | Role::Steward(_) => false,
         };
-        self.pending.is_empty() && self.outbox.is_empty() && !wants
+        !wants
     }
 }
 

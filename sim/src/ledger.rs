@@ -539,6 +539,27 @@ impl Ledger {
         facts.iter().find(|(_, (number, _))| late(number)).map(|(offset, _)| *offset)
     }
 
+    /// How many [`Ledger::usable`] partitions there are.
+    #[must_use]
+    pub fn usable_count(&self) -> usize {
+        let books = self.topics.values().filter(|book| book.must_exist());
+        books.map(|book| usize::try_from(book.partitions).unwrap_or(0)).sum()
+    }
+
+    /// One of the [`Ledger::usable`] partitions, by its place among them.
+    #[must_use]
+    pub fn usable_at(&self, place: usize) -> Option<PartitionKey> {
+        let mut left = place;
+        for (id, book) in self.topics.iter().filter(|(_, book)| book.must_exist()) {
+            let count = usize::try_from(book.partitions).unwrap_or(0);
+            if left < count {
+                return Some(PartitionKey { topic: *id, index: i32::try_from(left).ok()? });
+            }
+            left -= count;
+        }
+        None
+    }
+
     /// Partitions that clients may use: of topics that nobody has tried to delete.
     pub fn usable(&self) -> impl Iterator<Item = (PartitionKey, &TopicBook)> {
         let books = self.topics.iter().filter(|(_, book)| book.must_exist());

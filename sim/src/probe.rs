@@ -481,18 +481,17 @@ impl Probe {
             if part.records.is_empty() {
                 return Ok(found);
             }
-            let bytes = part.records.concat();
+            let bytes = match &part.records[..] {
+                [one] => one.clone(),
+                several => bytes::Bytes::from(several.concat()),
+            };
             let Some(batches) = batch::split(&bytes) else {
                 return broken("damaged-read", format!("{key:?} from {next}: not whole, valid batches"));
             };
             for (header, records) in batches {
                 next = header.last_offset().0 + 1;
                 let op = batch::op_of(records);
-                found.batches.push(FoundBatch {
-                    header,
-                    records: bytes::Bytes::copy_from_slice(records),
-                    op,
-                });
+                found.batches.push(FoundBatch { header, records: bytes.slice_ref(records), op });
             }
         }
     }

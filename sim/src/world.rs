@@ -415,7 +415,10 @@ impl World {
     }
 
     fn is_quiet(&self) -> bool {
-        self.node.is_quiet() && self.clients.iter().all(|client| client.is_idle(&self.ledger))
+        // Asked after each event of the end: the question that is quickly answered comes first.
+        self.node.is_quiet()
+            && self.clients.iter().all(Client::has_heard_all)
+            && self.clients.iter().all(|client| client.is_idle(&self.ledger))
     }
 
     fn describe_open(&self) -> String {

@@ -132,11 +132,11 @@ impl Producer {
         let mut targets = Vec::new();
         let wanted = if dice.chance(250) { dice.between(2, 3) } else { 1 };
         for _ in 0..wanted {
-            let usable: Vec<PartitionKey> = desk.ledger.usable().map(|(key, _)| key).collect();
-            if usable.is_empty() {
+            let usable = desk.ledger.usable_count();
+            if usable == 0 {
                 break;
             }
-            let key = usable[dice.index(usable.len())];
+            let key = desk.ledger.usable_at(dice.index(usable)).expect("as many as were counted");
             let line = self.lines.entry(key).or_default();
             let blocked = line.broken || line.is_full() || targets.contains(&key);
             if !blocked && desk.begin() {
@@ -219,8 +219,8 @@ impl Producer {
     /// Sends again what was not answered, each line in its order, once nothing of it is in flight any more.
     fn repair(&mut self, desk: &mut Desk<'_>, dice: &mut Dice, outbox: &mut Vec<Outgoing>) {
         for (key, line) in &mut self.lines {
-            let in_flight = line.units.iter().any(|unit| unit.in_flight);
-            if !line.broken || in_flight || line.retry_at > desk.now {
+            let due = line.broken && line.retry_at <= desk.now;
+            if !due || line.units.iter().any(|unit| unit.in_flight) {
                 continue;
             }
             line.broken = false;

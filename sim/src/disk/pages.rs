@@ -51,7 +51,9 @@ impl Pages {
         while at < end {
             let (page, within) = (at / PAGE_BYTES, at % PAGE_BYTES);
             let count = (end - at).min(PAGE_BYTES - within);
-            self.put(page, within, &ZEROS[..count]);
+            if self.slot(page).is_some() {
+                self.put(page, within, &ZEROS[..count]);
+            }
             at += count;
         }
     }

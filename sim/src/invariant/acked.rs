@@ -1,18 +1,15 @@
 //! D1, V1: every batch that was acknowledged or read is at its offset, with identical content, unless all of its records were deleted.
 
-use std::collections::BTreeMap;
-
 use crate::{
     ledger::{Known, Ledger},
-    reading::Reading,
+    reading::{FoundBatch, Reading},
     violation::{Subject, Verdict, broken_for},
 };
 
 pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
     for (key, partition) in &found.partitions {
         let Some(book) = ledger.partitions.get(key) else { continue };
-        let batches: BTreeMap<i64, _> =
-            partition.batches.iter().map(|batch| (batch.header.base_offset.0, batch)).collect();
+        let batches = ByOffset::new(&partition.batches);
         for (offset, (number, known)) in &book.facts {
             let (name, how) = match known {
                 Known::Acked => ("lost-write", "acknowledged"),
@@ -23,7 +20,7 @@ pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
                 continue;
             }
             let subject = Subject::Batch { op: *number, key: *key, offset: *offset };
-            let Some(batch) = batches.get(offset) else {
+            let Some(batch) = batches.at(*offset) else {
                 return broken_for(
                     name,
                     subject,
@@ -47,4 +44,23 @@ pub(super) fn check(ledger: &Ledger, found: &Reading) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// Batches by their first offset.
+struct ByOffset<'a> {
+    sorted: Vec<&'a FoundBatch>,
+}
+
+impl<'a> ByOffset<'a> {
+    fn new(batches: &'a [FoundBatch]) -> ByOffset<'a> {
+        let mut sorted: Vec<&FoundBatch> = batches.iter().collect();
+        sorted.sort_by_key(|batch| batch.header.base_offset);
+        ByOffset { sorted }
+    }
+
+    /// Of several at one offset, the last that was read.
+    fn at(&self, offset: i64) -> Option<&'a FoundBatch> {
+        let behind = self.sorted.partition_point(|batch| batch.header.base_offset.0 <= offset);
+        self.sorted[..behind].last().copied().filter(|batch| batch.header.base_offset.0 == offset)
+    }
 }

@@ -1,6 +1,8 @@
 //! What if the disk were lost now? The object store gives back the last cut: all that was promised when it was begun, nothing that was
 //! given out since is given out again, and what is missing is younger than the broker says.
 
+use std::sync::Arc;
+
 use evenkeel_core::{
     log::Refusal,
     port::{Disk, Fault, FileName, ObjectRequest},
@@ -22,7 +24,7 @@ use crate::{
 /// What was promised when a cut was begun.
 #[derive(Clone, Debug)]
 pub(super) struct CutLedger {
-    ledger: Ledger,
+    ledger: Arc<Ledger>,
     upto: u64,
 }
 
@@ -33,7 +35,7 @@ impl World {
         if let Some(upto) = begun
             && self.cut_begun.as_ref().is_none_or(|known| known.upto != upto.0)
         {
-            self.cut_begun = Some(CutLedger { ledger: self.ledger.clone(), upto: upto.0 });
+            self.cut_begun = Some(CutLedger { ledger: Arc::new(self.ledger.clone()), upto: upto.0 });
         }
         if begun.is_none() {
             self.cut_begun = None;
@@ -160,9 +162,9 @@ impl World {
         }
     }
 
-    pub(super) fn ledger_of(&self, state: Option<ObjectName>) -> Ledger {
+    pub(super) fn ledger_of(&self, state: Option<ObjectName>) -> Arc<Ledger> {
         let cut = state.and_then(|name| self.cuts.get(&name));
-        cut.map_or_else(|| self.blank.clone(), |cut| cut.ledger.clone())
+        cut.map_or_else(|| Arc::new(self.blank.clone()), |cut| Arc::clone(&cut.ledger))
     }
 
     /// Offsets and producer ids that somebody knows are not given out again, whether or not what they stand for is there.

@@ -22,6 +22,20 @@ impl World {
 
     /// Starts a broker on that disk, reads everything from a copy of it, and checks it.
     pub(super) fn check_image(&mut self, disk: SimDisk) -> Result<Probe, Violation> {
+        let probe = self.serve_image(disk)?;
+        // Reading leaves traces (a producer id is asked for): it is done on a copy.
+        holds(&self.ledger, &mut probe.clone())?;
+        Ok(probe)
+    }
+
+    /// The same, where nothing more is asked of that broker.
+    fn check_image_once(&mut self, disk: SimDisk) -> Verdict {
+        let mut probe = self.serve_image(disk)?;
+        holds(&self.ledger, &mut probe)
+    }
+
+    /// A broker that serves on that disk.
+    fn serve_image(&mut self, disk: SimDisk) -> Result<Probe, Violation> {
         self.exhibit_disk(&disk);
         let probe = self.what_if(disk);
         if let Some(ended) = probe.ended() {
@@ -35,8 +49,6 @@ impl World {
         if !probe.serves() {
             return broken("stuck", "a start on a good disk comes to no end");
         }
-        // Reading leaves traces (a producer id is asked for): it is done on a copy.
-        holds(&self.ledger, &mut probe.clone())?;
         Ok(probe)
     }
 
@@ -70,9 +82,9 @@ impl World {
             self.disk.durable_only()
         };
         self.lose_the_disk_perhaps(200, false)?;
-        let verdict = self.check_image(image);
+        let verdict = self.check_image_once(image);
         verdict
-            .map(|_| self.satisfied())
+            .map(|()| self.satisfied())
             .map_err(|violation| violation.when("if the power failed as this answer leaves: "))
     }
 
