@@ -210,10 +210,11 @@ fn two_disks_have_one_fingerprint_only_if_they_are_alike_in_every_layer() {
 mod scans {
     use evenkeel_core::{
         log::ScanOrder,
-        port::{DiskReply, DiskStep, perform},
+        port::{BatchAt, DiskReply, DiskStep, perform},
     };
 
     use super::*;
+    use crate::{batch, ledger::OpNumber};
 
     fn both(disk: &SimDisk) -> (DiskReply, DiskReply) {
         let step = DiskStep::Scan(ScanOrder { file: FILE, salt: None });
@@ -238,6 +239,40 @@ mod scans {
             let (quick, real) = both(&disk);
             assert_eq!(quick, real, "after change {change}");
         }
+    }
+
+    #[test]
+    fn a_read_of_batches_that_is_remembered_is_never_that_of_other_bytes() {
+        let disk = prepared();
+        let mut places = Vec::new();
+        let mut position = 4096;
+        for number in 1..5 {
+            let batch = batch::make(OpNumber(number), 3, 200, None);
+            let bytes = Bytes::from([&batch.header.encode()[..], &batch.records[..]].concat());
+            disk.write_at(FILE, position, std::slice::from_ref(&bytes)).expect("room");
+            places.push(BatchAt {
+                position: u32::try_from(position).expect("small"),
+                len: u32::try_from(bytes.len()).expect("small"),
+                base_offset: batch.header.base_offset,
+                leader_epoch: batch.header.leader_epoch,
+            });
+            position += bytes.len() as u64 + 100;
+        }
+        let both = |disk: &SimDisk, count: usize| {
+            let step = DiskStep::ReadBatches { file: FILE, batches: places[..count].to_vec() };
+            (disk.perform(std::slice::from_ref(&step)), perform(disk, &[step]))
+        };
+        let mut damaged = 0;
+        for change in 0..40_u64 {
+            for count in [4, 3, 4] {
+                let (quick, real) = both(&disk, count);
+                damaged += u32::from(real.is_err());
+                assert_eq!(quick, real, "{count} after change {change}");
+            }
+            // Every other change undoes the one before.
+            assert!(disk.damage(&MediaFault::Flip(FILE, (4096 + change / 2 * 23) * 8)));
+        }
+        assert!((20..100).contains(&damaged), "{damaged} damaged");
     }
 
     #[test]
