@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use evenkeel_core::{
     Broker, Config,
     error_code::OFFSET_OUT_OF_RANGE,
@@ -481,20 +482,29 @@ impl Probe {
             if part.records.is_empty() {
                 return Ok(found);
             }
-            let bytes = match &part.records[..] {
-                [one] => one.clone(),
-                several => bytes::Bytes::from(several.concat()),
-            };
-            let Some(batches) = batch::split(&bytes) else {
+            let Some(batches) = found_in(&part.records) else {
                 return broken("damaged-read", format!("{key:?} from {next}: not whole, valid batches"));
             };
-            for (header, records) in batches {
-                next = header.last_offset().0 + 1;
-                let op = batch::op_of(records);
-                found.batches.push(FoundBatch { header, records: bytes.slice_ref(records), op });
-            }
+            next = batches.last().map_or(next, |batch| batch.header.last_offset().0 + 1);
+            found.batches.extend(batches);
         }
     }
+}
+
+/// The batches in the slices of an answer. They need not end where a slice ends, but mostly do.
+fn found_in(slices: &[Bytes]) -> Option<Vec<FoundBatch>> {
+    fn each(bytes: &Bytes, into: &mut Vec<FoundBatch>) -> Option<()> {
+        for (header, records) in batch::split(bytes)? {
+            into.push(FoundBatch { header, records: bytes.slice_ref(records), op: batch::op_of(records) });
+        }
+        Some(())
+    }
+    let mut found = Vec::with_capacity(slices.len());
+    if slices.iter().any(|slice| each(slice, &mut found).is_none()) {
+        found.clear();
+        each(&Bytes::from(slices.concat()), &mut found)?;
+    }
+    Some(found)
 }
 
 /// The timestamp that stands for the start of a partition.

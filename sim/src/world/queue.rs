@@ -1,25 +1,21 @@
 //! What is going to happen, in the order of its time; of two things at one time the one that was planned first comes first.
 
-use core::cmp::Ordering;
+use core::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Plans, of which the earliest is taken first.
+/// Plans, of which the earliest is taken first. What is planned stays in its place: only the times are sorted.
 #[derive(Clone, Debug)]
 pub(super) struct Queue<T> {
-    heap: BinaryHeap<Planned<T>>,
+    /// Time and number of each plan as one number, the time in front; and where it is.
+    times: BinaryHeap<Reverse<(u128, usize)>>,
+    plans: Vec<Option<T>>,
+    free: Vec<usize>,
     planned: u64,
-}
-
-#[derive(Clone, Debug)]
-struct Planned<T> {
-    at: u64,
-    number: u64,
-    what: T,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Queue<T> {
-        Queue { heap: BinaryHeap::new(), planned: 0 }
+        Queue { times: BinaryHeap::new(), plans: Vec::new(), free: Vec::new(), planned: 0 }
     }
 }
 
@@ -27,35 +23,22 @@ impl<T> Queue<T> {
     /// `what` happens at that time, in microseconds.
     pub(super) fn plan(&mut self, at: u64, what: T) {
         self.planned += 1;
-        self.heap.push(Planned { at, number: self.planned, what });
+        let place = self.free.pop().unwrap_or(self.plans.len());
+        match self.plans.get_mut(place) {
+            Some(free) => *free = Some(what),
+            None => self.plans.push(Some(what)),
+        }
+        self.times.push(Reverse((u128::from(at) << 64 | u128::from(self.planned), place)));
     }
 
     /// The next thing, and its time.
     pub(super) fn next(&mut self) -> Option<(u64, T)> {
-        self.heap.pop().map(|planned| (planned.at, planned.what))
+        let Reverse((time, place)) = self.times.pop()?;
+        self.free.push(place);
+        let what = self.plans[place].take().expect("a time has its plan");
+        Some((u64::try_from(time >> 64).expect("the upper half"), what))
     }
 }
-
-/// A heap has its greatest in front: the earliest.
-impl<T> Ord for Planned<T> {
-    fn cmp(&self, other: &Planned<T>) -> Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
-    }
-}
-
-impl<T> PartialOrd for Planned<T> {
-    fn partial_cmp(&self, other: &Planned<T>) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> PartialEq for Planned<T> {
-    fn eq(&self, other: &Planned<T>) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl<T> Eq for Planned<T> {}
 
 #[cfg(test)]
 mod tests {
