@@ -213,20 +213,42 @@ marks! {
 pub const fn mark(_: Mark) {}
 
 #[cfg(evenkeel_sim)]
-pub use registry::{hits, mark};
+pub use registry::{hits, mark, take_recent};
 
 #[cfg(evenkeel_sim)]
 #[expect(clippy::disallowed_types, reason = "counters of a simulation, which no decision reads")]
 mod registry {
-    use core::sync::atomic::{AtomicU64, Ordering};
+    use alloc::vec::Vec;
+    use core::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 
     use super::{MARKS, Mark};
 
+    /// Marks in one turn whose order is kept.
+    const RECENT_MAX: usize = 256;
+
     static HITS: [AtomicU64; MARKS.len()] = [const { AtomicU64::new(0) }; MARKS.len()];
+
+    static RECENT: [AtomicU16; RECENT_MAX] = [const { AtomicU16::new(0) }; RECENT_MAX];
+    /// How many were come by since they were taken. Nobody takes them where many worlds run at once: it only grows.
+    static RECENT_COUNT: AtomicUsize = AtomicUsize::new(0);
 
     /// The code came by here.
     pub fn mark(mark: Mark) {
         HITS[mark as usize].fetch_add(1, Ordering::Relaxed);
+        // In a process that takes none it stays full, and nothing more is written.
+        if RECENT_COUNT.load(Ordering::Relaxed) < RECENT_MAX {
+            let at = RECENT_COUNT.fetch_add(1, Ordering::Relaxed);
+            if let Some(place) = RECENT.get(at) {
+                place.store(mark as u16, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The marks since the last call, as places in [`MARKS`], in the order in which they were come by. For a process that runs
+    /// one world at a time. Of more than 256 the last are missing.
+    pub fn take_recent() -> Vec<u16> {
+        let count = RECENT_COUNT.swap(0, Ordering::Relaxed).min(RECENT_MAX);
+        RECENT[..count].iter().map(|place| place.load(Ordering::Relaxed)).collect()
     }
 
     /// How often the code came by each mark since the process began.

@@ -164,6 +164,11 @@ impl Client {
         roles.into_iter().enumerate().map(client).collect()
     }
 
+    /// What it does next is another choice, one for each salt.
+    pub fn reseed(&mut self, salt: u64) {
+        self.dice.reseed(salt);
+    }
+
     /// What it is, for the story.
     #[must_use]
     pub fn name(&self) -> &'static str {

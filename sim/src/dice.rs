@@ -40,6 +40,12 @@ impl Dice {
         Dice::new(seed ^ salt.rotate_left(17))
     }
 
+    /// Another stream from here on, one for each salt.
+    pub fn reseed(&mut self, salt: u64) {
+        let mixed = self.random.bits() ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.random = Dice::new(mixed).random;
+    }
+
     /// The same, written down or read from a tape.
     pub(crate) fn on(self, choices: Reel, pauses: Reel) -> Dice {
         Dice { reel: Some(Box::new(Reels { choices, pauses })), ..self }

@@ -144,6 +144,11 @@ impl SimDisk {
         self.arm_with(faults, Dice::new(seed));
     }
 
+    /// What goes wrong from now on happens at other moments, others for each salt.
+    pub fn reseed(&self, salt: u64) {
+        self.inner().injector.reseed(salt);
+    }
+
     /// Sets what goes wrong from now on, at moments that the dice say.
     pub fn arm_with(&self, faults: Faults, dice: Dice) {
         self.inner().injector = Injector::new(faults, dice);

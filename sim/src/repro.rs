@@ -125,7 +125,7 @@ impl Repro {
             None => None,
         };
         let repro = Repro {
-            script: Script { seed, shape, mutant, choices },
+            script: Script { seed, shape, mutant, choices, forks: Vec::new() },
             found_by,
             commit: take_text(&mut front, "commit")?,
             violation: take_text(&mut front, "violation")?,

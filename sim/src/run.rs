@@ -16,7 +16,10 @@ pub fn seed(seed: u64, mutant: Option<Mutant>, words: bool) -> Outcome {
 /// Runs one seed in that shape.
 #[must_use]
 pub fn shaped(seed: u64, shape: Shape, mutant: Option<Mutant>, words: bool) -> Outcome {
-    script(&Script { seed, shape, mutant, choices: None }, Watch { scenes: words, ..Watch::default() })
+    script(
+        &Script { seed, shape, mutant, choices: None, forks: Vec::new() },
+        Watch { scenes: words, ..Watch::default() },
+    )
 }
 
 /// Runs a script.

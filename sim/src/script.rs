@@ -17,13 +17,24 @@ pub struct Script {
     pub mutant: Option<Mutant>,
     /// The choices, if they are not to come from the seed.
     pub choices: Option<Choices>,
+    /// Steps from which on every choice is another one.
+    pub forks: Vec<Fork>,
+}
+
+/// Another continuation: from a step on every choice is another one, others for each salt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// Steps of the world that are as they were.
+    pub step: u64,
+    /// Which continuation.
+    pub salt: u64,
 }
 
 impl Script {
     /// What a seed stands for, in runs of that size.
     #[must_use]
     pub fn of(seed: u64, size: Size, mutant: Option<Mutant>) -> Script {
-        Script { seed, shape: size.shape(seed), mutant, choices: None }
+        Script { seed, shape: size.shape(seed), mutant, choices: None, forks: Vec::new() }
     }
 
     /// What a seed stands for, in small runs.

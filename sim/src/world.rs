@@ -8,6 +8,7 @@ mod cuts;
 mod detection;
 mod disaster;
 mod faults;
+mod fork;
 mod loss;
 mod network;
 mod node;
@@ -37,7 +38,7 @@ use crate::{
     disk::SimDisk,
     ledger::{Ledger, Retention, WALL_BEGIN_MS},
     mutant::{self, Mutant},
-    script::{Script, Watch},
+    script::{Fork, Script, Watch},
     shape::Shape,
     story::Story,
     tape::{Choices, Source},
@@ -202,6 +203,13 @@ pub struct World {
     story: Story,
     trail: Option<Vec<(u64, String)>>,
     happened: u64,
+    /// When everything that is open must have come to its end.
+    deadline: u64,
+    /// Steps from which on choices are others.
+    forks: Vec<Fork>,
+    /// Whether somebody wants to know which marks of the core are come by, and those of the last step.
+    follows_marks: bool,
+    recent_marks: Vec<u16>,
     marks: BTreeMap<&'static str, u64>,
 }
 
@@ -209,7 +217,7 @@ impl World {
     /// A world before its first event.
     #[must_use]
     pub fn of(script: &Script, watch: Watch) -> World {
-        let Script { seed, mut shape, mutant, choices } = script.clone();
+        let Script { seed, mut shape, mutant, choices, forks } = script.clone();
         shape.configure();
         let source = Source::new(seed, choices, watch.choices);
         let mut faults = source.dice("faults");
@@ -256,6 +264,10 @@ impl World {
             story: Story::new(watch.scenes),
             trail: None,
             happened: 0,
+            deadline: u64::MAX,
+            forks,
+            follows_marks: false,
+            recent_marks: Vec::new(),
             marks: BTreeMap::new(),
             disk,
             shape,
@@ -281,10 +293,16 @@ impl World {
 
     /// Runs to the end. A panic is a violation like any other.
     #[must_use]
-    pub fn run(mut self) -> Outcome {
+    pub fn run(self) -> Outcome {
+        self.run_watched(&mut |_| {})
+    }
+
+    fn run_watched(mut self, see: &mut dyn FnMut(&World)) -> Outcome {
         mutant::plant(self.mutant);
-        self.introduce();
-        let lived = catch_unwind(AssertUnwindSafe(|| self.live()));
+        if self.happened == 0 {
+            self.introduce();
+        }
+        let lived = catch_unwind(AssertUnwindSafe(|| self.live(see)));
         let violation = lived.unwrap_or_else(|panic| broken("panic", words_of(&*panic))).err();
         if let Some(violation) = &violation {
             self.show(violation);
@@ -305,22 +323,24 @@ impl World {
         }
     }
 
-    fn live(&mut self) -> Verdict {
-        let mut deadline = u64::MAX;
+    fn live(&mut self, see: &mut dyn FnMut(&World)) -> Verdict {
         while let Some((at, (incarnation, happening))) = self.queue.next() {
             self.now = at;
             self.ledger.now = at;
             self.plan_crash();
             if !self.winding_down && self.operations_left == 0 && self.plan.is_over() {
                 self.wind_down();
-                deadline = self.now.max(self.ledger.slow_until) + LIVENESS_MICROS;
+                self.deadline = self.now.max(self.ledger.slow_until) + LIVENESS_MICROS;
             }
             self.happen(incarnation, happening)?;
             self.sample_state();
+            see(self);
+            self.recent_marks.clear();
+            self.fork_where_asked();
             if self.winding_down && self.is_quiet() {
                 return self.check_the_end();
             }
-            if at > deadline.min(RUN_MICROS_MAX) || self.story.events() > self.events_max {
+            if at > self.deadline.min(RUN_MICROS_MAX) || self.story.events() > self.events_max {
                 self.gave_up = self.events_max < EVENTS_MAX && self.story.events() > self.events_max;
                 let only_groups =
                     |client: &Client| client.is_idle(&self.ledger) || client.is_unsettled(&self.ledger);

@@ -1,8 +1,11 @@
 //! The simulator's command line: `run --seeds 1..1000`, `seed 42`, `replay target/sim/42`, `museum`, `mutants`.
 #![expect(clippy::print_stdout, reason = "this is what the tool is for")]
 
+mod audit;
+mod audit_worker;
 mod crashpoints;
 mod determinism;
+mod explore;
 mod marks;
 mod museum;
 mod mutants;
@@ -15,6 +18,7 @@ use std::{ops::Range, panic, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use evenkeel_sim::{
+    explore::Path,
     mutant::{CATALOGUE, Mutant, PlantedBug},
     shape::{SIZES, Size},
 };
@@ -39,8 +43,9 @@ enum Command {
     Run(run::Run),
     /// Runs one seed and tells its story.
     Seed {
-        /// Which.
-        seed: u64,
+        /// Which, as a number, or as a path with forks: `42@1234:7`.
+        #[arg(value_parser = explore_path)]
+        seed: Path,
         /// How large the run is.
         #[arg(long, value_parser = size, default_value = "lite")]
         shape: Size,
@@ -98,6 +103,13 @@ enum Command {
         #[arg(long)]
         seeds_max: Option<u64>,
     },
+    /// Forks worlds that come by rare places, and tries their continuations.
+    Explore(explore::Explore),
+    /// Changes one thing at a time in the source of the core, everywhere, and says what finds it.
+    Audit(audit::Audit),
+    /// The other end of `audit`.
+    #[command(hide = true)]
+    AuditWorker,
     /// Counts the marks in the core that many seeds come by; 1 if one is never reached.
     Marks {
         /// Which seeds, as `first..end`.
@@ -126,6 +138,10 @@ fn range(text: &str) -> Result<Range<u64>, String> {
     }
 }
 
+fn explore_path(text: &str) -> Result<Path, String> {
+    Path::parse(text)
+}
+
 fn size(text: &str) -> Result<Size, String> {
     Size::named(text).ok_or_else(|| format!("one of {}", SIZES.map(|(_, name)| name).join(", ")))
 }
@@ -149,10 +165,13 @@ fn jobs(given: Option<usize>) -> usize {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(run) => run.run(),
-        Command::Seed { seed, shape, mutant, artefacts: true, seconds } => {
-            seed::explain(seed, shape, mutant, seconds)
+        Command::Seed { seed: path, shape, mutant, artefacts, seconds } => {
+            if artefacts && path.forks.is_empty() {
+                seed::explain(path.seed, shape, mutant, seconds)
+            } else {
+                seed::tell(&path, shape, mutant)
+            }
         }
-        Command::Seed { seed, shape, mutant, artefacts: false, .. } => seed::tell(seed, shape, mutant),
         Command::Shrink { seed: Some(seed), shape, mutant, seconds } => {
             shrink::shrink(seed, shape, mutant, seconds)
         }
@@ -163,6 +182,9 @@ fn main() -> ExitCode {
         Command::Crashpoints(crashpoints) => crashpoints.run(),
         Command::Determinism(determinism) => determinism.run(),
         Command::Mutants { id, seeds_max } => mutants::hunt(id, seeds_max),
+        Command::Explore(explore) => explore.run(),
+        Command::Audit(audit) => audit.run(),
+        Command::AuditWorker => audit_worker::serve(),
         Command::Marks { seeds } => marks::table(seeds),
     }
 }

@@ -2,14 +2,23 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use evenkeel_sim::{artefact, mutant::Mutant, run, shape::Size, shrink::Limits};
+use evenkeel_sim::{
+    artefact,
+    explore::Path,
+    mutant::Mutant,
+    run,
+    script::{Script, Watch},
+    shape::Size,
+    shrink::Limits,
+};
 
-pub(crate) fn tell(seed: u64, size: Size, mutant: Option<Mutant>) -> ExitCode {
-    let outcome = run::shaped(seed, size.shape(seed), mutant, true);
+pub(crate) fn tell(path: &Path, size: Size, mutant: Option<Mutant>) -> ExitCode {
+    let script = Script { mutant, ..path.script(size) };
+    let outcome = run::script(&script, Watch { scenes: true, ..Watch::default() });
     for line in outcome.lines() {
         println!("{line}");
     }
-    println!("seed {seed}: {} events, hash {}", outcome.events, outcome.digest);
+    println!("seed {path}: {} events, hash {}", outcome.events, outcome.digest);
     match outcome.violation {
         Some(violation) => {
             println!("VIOLATION {violation}");

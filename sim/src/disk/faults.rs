@@ -43,6 +43,10 @@ impl Injector {
         self.faults.read_eio > 0
     }
 
+    pub(super) fn reseed(&mut self, salt: u64) {
+        self.dice.reseed(salt);
+    }
+
     pub(super) fn read(&mut self, file: FileName) -> bool {
         let fails = self.dice.chance(self.faults.read_eio);
         if fails {

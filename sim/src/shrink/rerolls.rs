@@ -62,7 +62,7 @@ fn smaller(search: &Search, operations: u64, roll: u64) -> Script {
         shape.config.message_bytes_max = segment_bytes / 4;
         shape.filling_bytes = u64::from(segment_bytes) / 24;
     }
-    Script { seed: dice.bits() >> 32, shape, mutant: *mutant, choices: None }
+    Script { seed: dice.bits() >> 32, shape, mutant: *mutant, choices: None, forks: Vec::new() }
 }
 
 /// Whether it is worth the time.

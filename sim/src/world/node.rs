@@ -11,6 +11,7 @@ use evenkeel_core::{
 
 use crate::{
     dice::Dice,
+    marks,
     mutant::Mutant,
     probe::{Underway, canonical},
     trace::{Kind, Lane as Line, Scene},
@@ -183,7 +184,15 @@ impl World {
         if self.shape.stored && broker.stored().is_none() {
             self.ledger.store_unknown_until = Some(self.now);
         }
+        let follows_marks = self.follows_marks;
+        if follows_marks {
+            // What copies of the broker came by is not of this turn.
+            drop(marks::take_recent());
+        }
         let deadline = broker.turn(time, &mut events, &mut effects);
+        if follows_marks {
+            self.recent_marks.extend(marks::take_recent());
+        }
         let durable = broker.durable().map_or(0, |lsn| lsn.0);
         self.tell(&[2, count, effects.len() as u64, durable], || Scene {
             lsns: Some((durable, durable)),
