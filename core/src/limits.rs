@@ -84,7 +84,8 @@ pub const CONFIG_RESOURCES_MAX: usize = 10_000;
 pub const PARTITIONS_TOLD_MAX: usize = 2000;
 /// Timers that may fire in one turn: more than there are parked requests and groups after the longest pause.
 pub const TIMERS_IN_TURN_MAX: usize = 1 << 22;
-/// Offsets skipped in each partition after an accepted loss, and producer ids, so that none is given out twice.
+/// Offsets skipped in each partition after an accepted loss, and producer ids, so that none is given out twice; as many again for each
+/// earlier loss of the directory.
 pub const LOSS_SKIP_OFFSETS: i64 = 1_000_000;
 /// Producers of which is remembered that they could not begin in a partition.
 pub const FIRST_REFUSED_MAX: usize = 10_000;

@@ -75,6 +75,27 @@ fn a_loss_must_be_named_to_be_accepted_and_no_offset_is_given_out_twice() {
     assert_eq!(rig.read_all("t", 1).last().map(|batch| batch.0), Some(base));
 }
 
+// The second loss began in front of the first one, and took with it that offsets were skipped: the same offsets were given out again. Found
+// by simulation.
+#[test]
+fn a_loss_that_takes_an_earlier_one_with_it_gives_out_no_offset_twice() {
+    let (disk, _) = killed();
+    let groups = data_groups(&disk);
+    let hurt = |disk: &Memory, (file, at): (FileName, usize)| {
+        disk.with(|files| files.get_mut(&file).expect("there")[at + 700] ^= 1);
+    };
+    hurt(&disk, groups[60]);
+    let mut rig = accepted(disk);
+    let (error, first) = rig.produce("t", 1, batch(5, 10, 200, 1000));
+    let id = rig.producer_id();
+    assert_eq!(error, 0);
+    hurt(&rig.disk, groups[20]);
+    let mut rig = accepted(rig.disk);
+    let (error, second) = rig.produce("t", 1, batch(5, 10, 201, 1000));
+    assert!(error == 0 && second >= first + 5, "{second} after {first}");
+    assert!(rig.producer_id() > id);
+}
+
 // The reservation of producer ids was in what was lost, and the ids were given out a second time: two producers with one
 // identity. Found by simulation.
 #[test]

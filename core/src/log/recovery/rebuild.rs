@@ -199,13 +199,20 @@ impl Recovery {
         tail.position += header.padded_len();
     }
 
+    /// Offsets to be skipped after an accepted loss. What is lost may begin in front of an earlier loss, and take with it what that one
+    /// skipped: the reports of earlier losses stay.
+    fn loss_skip(&self) -> i64 {
+        let earlier = self.files.iter().filter(|entry| matches!(entry.file, FileName::LossReport(_))).count();
+        LOSS_SKIP_OFFSETS.saturating_mul(1 + i64::try_from(earlier).unwrap_or(i64::MAX - 1))
+    }
+
     /// The entry with which every start begins.
     fn start(&mut self, epoch: Epoch, tail: &mut Tail, data: &mut Vec<Bytes>, turn: &mut Turn<'_>) -> Lsn {
         let skip_offsets = match &self.restored {
             Some(_) if planted(Planted::RestoreOffsetsReused) => 0,
             Some(restored) => restored.manifest.reserved_offsets,
             None if planted(Planted::LossOffsetsReused) => 0,
-            None => self.walk.accepted.as_ref().map_or(0, |_| LOSS_SKIP_OFFSETS),
+            None => self.walk.accepted.as_ref().map_or(0, |_| self.loss_skip()),
         };
         let started = Entry::Started { epoch, at: turn.now.wall, skip_offsets };
         let lineage = self.restored.as_ref().map(|restored| Entry::LineageBegun {
@@ -316,7 +323,7 @@ impl Recovery {
 
     fn report_loss(&self, epoch: Epoch, turn: &mut Turn<'_>, steps: &mut Vec<DiskStep>) {
         let text = match (&self.walk.accepted, &self.restored) {
-            (Some(damage), _) => loss_report(damage, epoch),
+            (Some(damage), _) => loss_report(damage, epoch, self.loss_skip()),
             (None, Some(restored)) => restore_report(&restored.manifest, epoch, turn.now.wall),
             (None, None) => return,
         };
@@ -460,10 +467,10 @@ fn restore_report(manifest: &Manifest, epoch: Epoch, now: Timestamp) -> String {
     )
 }
 
-fn loss_report(damage: &Damage, epoch: Epoch) -> String {
+fn loss_report(damage: &Damage, epoch: Epoch, skipped: i64) -> String {
     format!(
         "Loss accepted by --accept-loss-from-lsn {}, beginning epoch {epoch}.\n{damage}Everything from that LSN on was \
-         given up. Offsets of every partition, and producer ids, go on {LOSS_SKIP_OFFSETS} higher.\n",
+         given up. Offsets of every partition, and producer ids, go on {skipped} higher.\n",
         damage.accept_from
     )
 }
