@@ -137,6 +137,8 @@ pub struct PartitionBook {
     pub high_watermark: i64,
     /// When each batch came to be known.
     pub since: BTreeMap<i64, u64>,
+    /// Newest timestamp of each batch, as it was told: the broker's own time where it stamps.
+    pub times: BTreeMap<i64, i64>,
     /// Newest epoch of each idempotent producer of which a batch was acknowledged.
     pub producer_epochs: BTreeMap<ProducerId, i16>,
     /// Offsets that losses took.

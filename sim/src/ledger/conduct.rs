@@ -74,7 +74,7 @@ impl Ledger {
     }
 
     /// Last offset of the batch that is known to begin there.
-    fn last_offset(&self, key: PartitionKey, base: i64) -> i64 {
+    pub(super) fn last_offset(&self, key: PartitionKey, base: i64) -> i64 {
         let fact = self.partitions.get(&key).and_then(|book| book.facts.get(&base));
         let op = fact.and_then(|(number, _)| self.op(*number));
         op.map_or(base, |op| op.last_offset(base))

@@ -133,7 +133,7 @@ impl Ledger {
             );
         }
         let op = self.op_mut(number);
-        let key = op.key;
+        let (key, sent) = (op.key, op.header.max_timestamp.0);
         if !op.stamps.allow(append_time >= 0) {
             return broken("wrong-timestamp", format!("{number:?} is said to be appended at {append_time}"));
         }
@@ -159,10 +159,19 @@ impl Ledger {
             let newest = book.producer_epochs.entry(producer).or_insert(epoch);
             *newest = epoch.max(*newest);
         }
-        self.place(key, offset, number, Known::Acked)
+        let time = if append_time < 0 { sent } else { append_time };
+        self.place(key, offset, number, Known::Acked, time)
     }
 
-    fn place(&mut self, key: PartitionKey, offset: i64, number: OpNumber, known: Known) -> Verdict {
+    /// A batch came to be known, with the newest timestamp that it has there: the broker's own where it stamps.
+    fn place(
+        &mut self,
+        key: PartitionKey,
+        offset: i64,
+        number: OpNumber,
+        known: Known,
+        time: i64,
+    ) -> Verdict {
         let Some(book) = self.partitions.get_mut(&key) else {
             return broken("phantom-topic", format!("{key:?} was never there"));
         };
@@ -182,6 +191,7 @@ impl Ledger {
                 self.lost.remove(&number);
                 book.facts.insert(offset, (number, known));
                 book.since.insert(offset, self.now);
+                book.times.insert(offset, time);
                 Ok(())
             }
         }
@@ -272,7 +282,7 @@ impl Ledger {
                 }
             }
             self.check_stamp(number, &header)?;
-            self.place(key, base, number, Known::Seen)?;
+            self.place(key, base, number, Known::Seen, header.max_timestamp.0)?;
         }
         if let Some(book) = self.partitions.get_mut(&key) {
             book.high_watermark = book.high_watermark.max(part.high_watermark);

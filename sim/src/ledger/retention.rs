@@ -40,10 +40,8 @@ impl Ledger {
         let (Some(since), Some(book)) = (self.kept_since(), self.partitions.get(&key)) else { return false };
         // What is in front of that a client may have deleted.
         let deleted = book.start.last_known(upto);
-        let facts =
-            book.facts.range(..upto).filter_map(|(offset, (number, _))| Some((*offset, self.op(*number)?)));
-        let mut kept = facts.filter(|(offset, op)| op.last_offset(*offset) >= deleted);
-        kept.all(|(_, op)| op.header.max_timestamp.0 < since)
+        let mut kept = book.times.range(..upto).filter(|(base, _)| self.last_offset(key, **base) >= deleted);
+        kept.all(|(_, time)| *time < since)
     }
 
     /// At least the bytes are there that are to be kept, if nothing was ever let go for another reason.
@@ -76,10 +74,10 @@ impl Ledger {
         let base = first.header.base_offset.0;
         if let Some(since) = self.kept_since() {
             let judged = if stored { &found.batches[..] } else { &found.batches[..1] };
-            let all = self.partitions.get(&key).into_iter().flat_map(|book| book.facts.values());
-            let before = all.filter(|_| stored).filter_map(|(number, _)| self.op(*number));
-            let times = judged.iter().map(|batch| &batch.header).chain(before.map(|op| &op.header));
-            if times.map(|header| header.max_timestamp.0).all(|time| time < since) {
+            let before = self.partitions.get(&key).into_iter().flat_map(|book| book.times.values());
+            let before = before.filter(|_| stored).copied();
+            let mut times = judged.iter().map(|batch| batch.header.max_timestamp.0).chain(before);
+            if times.all(|time| time < since) {
                 let age = self.wall_ms() - first.header.max_timestamp.0;
                 return broken(
                     "kept-too-long",

@@ -3,6 +3,7 @@
 mod admin;
 mod groups;
 mod lost;
+mod retention;
 
 use bytes::Bytes;
 use evenkeel_core::{
