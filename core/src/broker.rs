@@ -42,6 +42,7 @@ use crate::{
         writer::Log,
     },
     marks::{Mark, mark},
+    planted::{Planted, planted},
     port::{ClientEvent, DiskResult, Effect, Event, Fault, Notice, Now, ObjectResult, Request, Response},
     state::State,
     turn::{Purpose, Timer, Turn, Work},
@@ -126,7 +127,7 @@ impl Broker {
                 Event::Disk(op, result) => self.stage.disk(op, result, &self.config, &mut turn),
                 Event::Object(op, result) => self.stage.object(op, result, &self.config, &mut turn),
                 Event::Stop => {
-                    self.stage.stop(&mut turn);
+                    self.stage.stop(&self.config, &mut turn);
                     None
                 }
             };
@@ -317,16 +318,27 @@ impl Stage {
         }
     }
 
-    fn stop(&mut self, turn: &mut Turn<'_>) {
-        match self {
-            Stage::Live(live) => live.stop(turn),
-            // Nothing was promised yet: leaving is as safe as a crash, and recovery is made for that.
-            Stage::Recovering(_) | Stage::Restoring(..) => {
-                turn.effects.push(Effect::Stopped { unstored: false });
-                *self = Stage::Ended;
+    /// Before a start is done nothing was promised by it: to leave is as safe as a crash, and recovery is made for that. But the log
+    /// may have what the process before did not store, and nobody has looked. An empty directory has nothing to store.
+    fn stop(&mut self, config: &Config, turn: &mut Turn<'_>) {
+        let unstored = match self {
+            Stage::Live(live) => {
+                live.stop(turn);
+                return;
             }
-            Stage::Ended => {}
+            Stage::Recovering(_) => config.store.is_some() && !planted(Planted::StopInRecoveryClaimsWhole),
+            Stage::Restoring(..) => false,
+            Stage::Ended => return,
+        };
+        if unstored {
+            mark(Mark::StoppedInRecovery);
+            turn.tell(Notice::error(String::from(
+                "stopped before the log was read: whether the object store has everything is not known. The next start on this \
+                 data directory stores what is missing",
+            )));
         }
+        turn.effects.push(Effect::Stopped { unstored });
+        *self = Stage::Ended;
     }
 }
 

@@ -213,6 +213,7 @@ impl State {
             match id.and_then(|id| self.partition(id)) {
                 Some(partition) if partition.visible > Offset(0) => known = known.max(partition.start_known),
                 Some(partition) => known = known.max(self.catalog_known).max(partition.start_known),
+                None if planted(Planted::AbsenceToldBeforeDurable) => {}
                 None => known = known.max(self.catalog_known),
             }
         }

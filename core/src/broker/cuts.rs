@@ -220,7 +220,7 @@ impl Cuts {
             unstored_bytes: 0,
             large: false,
             reserve_low: false,
-            changed: log.durable(),
+            changed: if planted(Planted::StopClaimsWhole) { Lsn(0) } else { log.durable() },
             changed_since: Some(turn.now.mono),
             carried: age(state.store.cut_at, turn.now.wall),
             last_begun: None,
@@ -481,7 +481,7 @@ impl Cut {
         match &self.stage {
             Stage::AwaitingLog(_) => None,
             Stage::Uploading(uploading) => uploading.uploads.values().filter_map(Upload::paused_until).min(),
-            Stage::Committing { next, .. } => *next,
+            Stage::Committing { next, .. } => next.filter(|_| !planted(Planted::CommitRetryUnarmed)),
         }
     }
 }

@@ -247,7 +247,11 @@ impl Log {
         } else if self.closing {
             mark(Mark::LogSealStop);
             self.write_empty(GroupKind::SealStop, turn);
-        } else if self.told < self.durable && self.marker_due.is_none() && self.room() >= 2 * BLOCK_BYTES {
+        } else if self.told < self.durable
+            && self.marker_due.is_none()
+            && (self.marker_fits() || (!self.spares.is_empty() && !planted(Planted::MarkerNeedsRoom)))
+            && !(planted(Planted::MarkerOnlyFirst) && self.told > Lsn(0))
+        {
             let due = turn.now.mono.after(MARKER_DELAY);
             self.marker_due = Some(due);
             turn.at(due, Timer::Marker);
@@ -259,8 +263,34 @@ impl Log {
         self.marker_due = None;
         if self.writing.is_none() && self.staged.is_empty() && !self.closing && self.told < self.durable {
             mark(Mark::LogMarker);
-            self.write_empty(GroupKind::Marker, turn);
+            self.write_marker(turn);
         }
+    }
+
+    /// Whether a marker, and the seal behind it, fit into the segment in use.
+    fn marker_fits(&self) -> bool {
+        self.room() >= 2 * BLOCK_BYTES
+    }
+
+    /// Writes a marker; at the front of the next segment where this one has room for its seal alone. Otherwise the last group of a
+    /// segment that is just full would have no witness for as long as nothing is written.
+    fn write_marker(&mut self, turn: &mut Turn<'_>) {
+        if self.marker_fits() {
+            self.write_empty(GroupKind::Marker, turn);
+            return;
+        }
+        let Some(next) = self.spares.pop_front() else { return };
+        mark(Mark::LogMarkerRolled);
+        let (mut steps, mut data) = (Vec::new(), Vec::new());
+        let tail = self.roll(next, &mut steps, &mut data, turn);
+        let (group, link) = empty_group(&self.header(GroupKind::Marker, &tail, 0, 0, 0));
+        data.extend(group);
+        let file = FileName::Segment(tail.segment);
+        steps.push(DiskStep::Write { file, position: 0, data });
+        steps.push(DiskStep::Sync(file));
+        let tail = Tail { position: tail.position + BLOCK_BYTES, link, ..tail };
+        let (records, upto, synced) = (Vec::new(), self.durable, self.durable);
+        self.issue(Writing { records, upto, synced, kind: GroupKind::Marker, tail }, steps, turn);
     }
 
     /// Bytes left for groups in this segment, the seal's block included.

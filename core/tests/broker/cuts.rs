@@ -470,6 +470,20 @@ fn a_stop_stores_everything_and_says_so_if_it_could_not() {
     assert_eq!(rig.read_all("t", 0).len(), 5, "it is in the log");
 }
 
+/// Lite seed 30: the process before was killed with records that were in its log alone, and this one was asked to stop while it read them.
+#[test]
+fn a_stop_before_the_log_was_read_does_not_say_that_everything_is_stored() {
+    for (config, expected) in [(stored(), true), (small(), false)] {
+        let mut effects = Vec::new();
+        let mut broker = Broker::boot(config, 1, &mut effects);
+        effects.clear();
+        broker.turn(Now::default(), &mut vec![Event::Stop], &mut effects);
+        assert_eq!(effects.last(), Some(&Effect::Stopped { unstored: expected }));
+        let told = effects.iter().any(|effect| matches!(effect, Effect::Notice(_)));
+        assert_eq!(told, expected, "{effects:?}");
+    }
+}
+
 #[test]
 fn a_manifest_that_came_through_unheard_is_found_to_be_ours() {
     let mut rig = Rig::new(stored());

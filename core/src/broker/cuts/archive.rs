@@ -109,7 +109,8 @@ impl Archive {
     /// The partition begins there now.
     pub(super) fn drop_below(&mut self, partition: PartitionId, log_start: Offset) {
         let Some(ranges) = self.partitions.get_mut(&partition) else { return };
-        let below = ranges.partition_point(|range| range.end <= log_start);
+        let stays = |range: &Range| planted(Planted::ObjectAtStartStays) && range.end == log_start;
+        let below = ranges.partition_point(|range| range.end <= log_start && !stays(range));
         let below: Vec<Range> = ranges.drain(..below).collect();
         for range in below {
             self.release(range.slot);

@@ -330,7 +330,11 @@ impl Cuts {
                 self.discard(key, turn);
             }
         }
-        self.changed_since = cut.since.or(self.changed_since);
+        self.changed_since = if planted(Planted::GivenUpCutForgotten) {
+            self.changed_since.or(Some(turn.now.mono))
+        } else {
+            cut.since.or(self.changed_since)
+        };
         self.cut_failures += 1;
         let wait = turn.backoff(self.cut_failures);
         self.hold_until = Some(turn.now.mono.after(wait));

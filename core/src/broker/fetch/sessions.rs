@@ -216,7 +216,10 @@ impl Session {
         let changed = followed.told != Some(now);
         // An error is told again each time, as long as it stands.
         followed.told = (!failed).then_some(now);
-        if has_data && let Some(followed) = self.parts.remove(&place) {
+        if has_data
+            && !planted(Planted::SessionNeverTurns)
+            && let Some(followed) = self.parts.remove(&place)
+        {
             self.parts.insert(self.next_place, followed);
             self.places.insert(key, self.next_place);
             self.next_place += 1;
