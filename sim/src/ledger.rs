@@ -170,6 +170,12 @@ impl TopicBook {
     pub fn must_exist(&self) -> bool {
         !self.deleted && self.deletions == 0
     }
+
+    /// Somebody was told that it is gone, in so many words or by an answer without it.
+    pub(crate) fn seen_gone(&mut self, now: u64) {
+        self.deleted = true;
+        self.deleted_at.get_or_insert(now);
+    }
 }
 
 /// Whether a topic of that name is stamped with the broker's time: clients make all of a name alike.

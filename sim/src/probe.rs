@@ -2,6 +2,8 @@
 //!
 //! Disk work is done at once and in order; a deadline is reached by going there. Nothing fails here.
 
+mod look;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
@@ -93,6 +95,10 @@ pub struct Probe {
     answers: BTreeMap<Tag, Response>,
     serves: bool,
     ended: Option<Ended>,
+    /// Whether a stop left something that is not in the object store.
+    unstored: bool,
+    /// Requests to the disk, and to the object store, so far.
+    requests: (u64, u64),
     deadline: Option<Instant>,
     /// Disk steps that may still be done.
     steps_left: u64,
@@ -165,6 +171,8 @@ impl Probe {
             answers: BTreeMap::new(),
             serves: false,
             ended: None,
+            unstored: false,
+            requests: (0, 0),
             deadline: None,
             steps_left: STEPS_MAX,
             store_away: false,
@@ -209,11 +217,18 @@ impl Probe {
                 }
                 Effect::Reply(..) | Effect::Close(_) | Effect::Notice(_) => {}
                 Effect::Disk(op, request) => {
+                    self.requests.0 += 1;
                     self.waiting.push_back(Underway { op, steps: request.steps, replies: Vec::new() });
                 }
-                Effect::Object(op, request) => self.calls.push_back((op, *request, None)),
+                Effect::Object(op, request) => {
+                    self.requests.1 += 1;
+                    self.calls.push_back((op, *request, None));
+                }
                 Effect::Serve => self.serves = true,
-                Effect::Stopped { .. } => self.ended = Some(Ended::Stopped),
+                Effect::Stopped { unstored } => {
+                    self.unstored = unstored;
+                    self.ended = Some(Ended::Stopped);
+                }
                 Effect::Halt(fault) => self.ended = Some(Ended::Halted(fault)),
             }
         }

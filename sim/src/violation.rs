@@ -135,6 +135,10 @@ impl Violation {
                 "Without an answer of the object store an empty disk is not taken for a new one."
             }
             "recovery-point-untrue" => "A loss of the disk takes nothing older than the broker said before.",
+            "stop-not-whole" => "A stop that says that the object store has everything tells the truth.",
+            "stored-late" => "A store that answers has, after a bounded time, all that was written before.",
+            "restless" => "A broker that nobody asks anything comes to rest.",
+            "starved" => "Every partition of a fetch that has records gets its turn.",
             "dangling-object" => "Every object that the newest manifest refers to is there.",
             "forgotten-object" => "What nothing refers to is removed from the object store.",
             "stuck" => "Once faults stop, everything is answered, and new writes are taken.",

@@ -7,16 +7,21 @@ mod courier;
 mod cuts;
 mod detection;
 mod disaster;
+mod fairness;
 mod faults;
 mod fork;
+mod idle;
 mod loss;
 mod network;
 mod node;
 mod oracle;
 mod over_budget;
 mod queue;
+mod risk;
 mod sample;
 mod scenes;
+mod whole;
+mod witness;
 
 pub(crate) use courier::{come_true, no_answer};
 pub(crate) use scenes::{brief, brief_step};
@@ -46,7 +51,7 @@ use crate::{
     violation::{Verdict, Violation, broken},
     world::{
         courier::Call, cuts::CutLedger, disaster::Disasters, faults::Plan, network::Conn, node::Node,
-        queue::Queue,
+        queue::Queue, risk::Risk,
     },
 };
 
@@ -175,6 +180,8 @@ pub struct World {
     /// What was promised when the cut under way was begun, and each cut before it, by the name of its state.
     cut_begun: Option<CutLedger>,
     cuts: BTreeMap<ObjectName, CutLedger>,
+    /// What the process said last about a loss of its disk.
+    risk: Option<Risk>,
     /// Nothing was promised.
     blank: Ledger,
     /// Faults have stopped; what is open is brought to its end.
@@ -187,6 +194,10 @@ pub struct World {
     weather: Dice,
     /// Damage beyond all promises.
     lies: Dice,
+    /// What is asked about stops, and about the time that the store takes.
+    eyes: Dice,
+    /// The last group of the log must have a younger witness: see `witness.rs`.
+    witness_owed: bool,
     /// What the disk once was.
     older: Vec<SimDisk>,
     disasters: Disasters,
@@ -243,6 +254,7 @@ impl World {
             courier: source.dice("courier"),
             cut_begun: None,
             cuts: BTreeMap::new(),
+            risk: None,
             blank: Ledger::default(),
             winding_down: false,
             latency: source.dice("latency"),
@@ -251,6 +263,8 @@ impl World {
             faults,
             weather: source.dice("weather"),
             lies: source.dice("lies"),
+            eyes: source.dice("eyes"),
+            witness_owed: false,
             older: Vec::new(),
             disasters: Disasters::new(source.dice("disasters")),
             first_segment_bytes: shape.config.segment_bytes,
@@ -367,10 +381,7 @@ impl World {
                 Ok(())
             }
             Happening::CallDone(number) => self.call_done(number),
-            Happening::CallAnswered(number) => {
-                self.call_answered(number);
-                Ok(())
-            }
+            Happening::CallAnswered(number) => self.call_answered(number),
             Happening::StoreDown(down) => {
                 self.store_goes(down);
                 Ok(())

@@ -83,7 +83,7 @@ impl Ledger {
     /// An offset was looked up by a time; a batch at or before `known` has one, unless it was deleted. Nothing in front of `start` is
     /// found.
     pub(super) fn found(
-        &self,
+        &mut self,
         key: PartitionKey,
         time: i64,
         known: i64,

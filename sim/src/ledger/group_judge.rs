@@ -386,7 +386,13 @@ impl Ledger {
             return Ok(());
         }
         book.deletions = book.deletions.saturating_sub(1);
-        let exists = book.exists && book.deletions == 0 && !book.asked_for_since(open.order);
+        let made_since = book.asked_for_since(open.order);
+        let exists = book.exists && book.deletions == 0 && !made_since;
+        if error == GROUP_ID_NOT_FOUND && !exists && !asked_since && !made_since {
+            // Whatever deleted it is durable: it does not come back.
+            book.deleted = true;
+            book.begin_anew();
+        }
         self.offsets.not_erased(id, None);
         match error {
             NON_EMPTY_GROUP | COORDINATOR_LOAD_IN_PROGRESS => Ok(()),

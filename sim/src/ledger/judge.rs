@@ -70,18 +70,22 @@ impl Ledger {
         }
     }
 
-    /// Errors that may be told.
-    pub(super) fn allowed(&self, error: i16, topic: Option<TopicId>) -> Verdict {
+    /// Errors that may be told. One that says that a topic is not there is a promise: whatever deleted it is durable.
+    pub(super) fn allowed(&mut self, error: i16, topic: Option<TopicId>) -> Verdict {
         match error {
             error_code::NONE => Ok(()),
             error_code::KAFKA_STORAGE_ERROR if self.disk_fails || self.store_unknown => Ok(()),
             error_code::UNKNOWN_TOPIC_ID | error_code::UNKNOWN_TOPIC_OR_PARTITION => {
-                match topic.and_then(|id| self.topics.get(&id)) {
+                match topic.and_then(|id| self.topics.get_mut(&id)) {
                     Some(book) if book.must_exist() => broken(
                         "lost-topic",
                         format!("{} was acknowledged and is said not to exist", book.name),
                     ),
-                    Some(_) | None => Ok(()),
+                    Some(book) => {
+                        book.seen_gone(self.now);
+                        Ok(())
+                    }
+                    None => Ok(()),
                 }
             }
             // Not the next sequence: whether that is right is known to the producer alone.
@@ -91,7 +95,7 @@ impl Ledger {
     }
 
     /// Errors that may be told of a partition: it may have been lost, and its topic not.
-    pub(super) fn allowed_at(&self, error: i16, key: PartitionKey) -> Verdict {
+    pub(super) fn allowed_at(&mut self, error: i16, key: PartitionKey) -> Verdict {
         match error {
             error_code::UNKNOWN_TOPIC_ID | error_code::UNKNOWN_TOPIC_OR_PARTITION
                 if !self.partitions.contains_key(&key) =>
@@ -334,12 +338,16 @@ impl Ledger {
         Ok(())
     }
 
-    /// An answer that lists everything leaves nothing out.
-    fn all_listed(&self, response: &MetadataResponse) -> Verdict {
-        for (id, book) in self.topics.iter().filter(|(_, book)| book.must_exist()) {
-            if !response.topics.iter().any(|topic| topic.topic_id.as_bytes() == &id.0) {
+    /// An answer that lists everything leaves nothing out; and what it leaves out is gone for ever.
+    fn all_listed(&mut self, response: &MetadataResponse) -> Verdict {
+        for (id, book) in &mut self.topics {
+            if response.topics.iter().any(|topic| topic.topic_id.as_bytes() == &id.0) {
+                continue;
+            }
+            if book.must_exist() {
                 return broken("lost-topic", format!("{} ({id}) is not listed any more", book.name));
             }
+            book.seen_gone(self.now);
         }
         Ok(())
     }
@@ -369,10 +377,7 @@ impl Ledger {
         };
         let Some(book) = self.topics.get_mut(&id) else { return Ok(()) };
         match told.error_code {
-            error_code::NONE => {
-                book.deleted = true;
-                book.deleted_at = Some(self.now);
-            }
+            error_code::NONE => book.seen_gone(self.now),
             error_code::UNKNOWN_TOPIC_ID if book.deletions > 1 || book.deleted => book.deleted = true,
             error_code::UNKNOWN_TOPIC_ID => {
                 return broken(

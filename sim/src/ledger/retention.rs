@@ -44,13 +44,13 @@ impl Ledger {
         kept.all(|(_, time)| *time < since)
     }
 
-    /// At least the bytes are there that are to be kept, if nothing was ever let go for another reason.
+    /// At least the bytes are there that are to be kept, unless it begins where a client deleted its records up to.
     ///
     /// # Errors
     /// They are not.
     pub fn check_kept(&self, key: PartitionKey, found: &FoundPartition) -> Verdict {
         let Retention { millis: None, bytes: Some(bytes) } = self.retention else { return Ok(()) };
-        let asked = self.partitions.get(&key).is_some_and(|book| book.start.is_ever_asked());
+        let asked = self.partitions.get(&key).is_some_and(|book| book.start.is_asked(found.log_start));
         let kept = bytes_of(&found.batches);
         if found.log_start == 0 || asked || kept >= bytes {
             return Ok(());

@@ -94,9 +94,9 @@ impl StartBook {
         asked.fold(told, i64::max)
     }
 
-    /// Whether a client ever wanted records to be deleted.
-    pub(super) fn is_ever_asked(&self) -> bool {
-        !self.tried.is_empty()
+    /// Whether a client ever wanted records to be deleted up to there.
+    pub(super) fn is_asked(&self, start: i64) -> bool {
+        self.tried.iter().any(|upto| upto.may_be(start))
     }
 
     /// A deletion leaves its client.

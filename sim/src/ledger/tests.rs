@@ -1,5 +1,6 @@
 //! Answers that must be taken, and answers that must be rejected, each by the rule that it breaks.
 
+mod absence;
 mod admin;
 mod groups;
 mod lost;

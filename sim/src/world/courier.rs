@@ -8,6 +8,7 @@ use evenkeel_core::{
 };
 
 use crate::{
+    probe::Probe,
     trace::{Kind, Lane, Scene},
     violation::Verdict,
     world::{Happening, World},
@@ -130,8 +131,14 @@ impl World {
         if commits && created { self.lose_the_disk_perhaps(self.shape.checked_answers, true) } else { Ok(()) }
     }
 
-    pub(super) fn call_answered(&mut self, number: u64) {
-        let Some(call) = self.calls.get(&number) else { return };
+    pub(super) fn call_answered(&mut self, number: u64) -> Verdict {
+        let Some(call) = self.calls.get(&number) else { return Ok(()) };
+        let commits = matches!(call.request, ObjectRequest::Create { key: ObjectKey::Manifest(_), .. });
+        let often = if call.fate == Fate::Done { 30 } else { 400 };
+        if commits && call.incarnation == self.node.incarnation && self.eyes.chance(often) {
+            self.check_catches_up()?;
+        }
+        let Some(call) = self.calls.get(&number) else { return Ok(()) };
         let (op, current) = (call.op, call.incarnation == self.node.incarnation);
         let result = match (call.fate, &call.result) {
             (Fate::Done, Some(result)) => result.clone(),
@@ -149,6 +156,7 @@ impl World {
         if current {
             self.enqueue(Event::Object(op, result));
         }
+        Ok(())
     }
 
     pub(super) fn store_goes(&mut self, down: bool) {
@@ -163,6 +171,23 @@ impl World {
         self.store_down = down;
         let micros = self.courier.magnitude(10_000, 5_000_000);
         self.after(micros, Happening::StoreDown(!down));
+    }
+
+    /// A copy of the live broker, to which each request under way is answered as it will be here.
+    pub(super) fn copy_as_fated(&self) -> Option<Probe> {
+        let broker = self.node.broker()?.clone();
+        let ours = self.calls.values().filter(|call| call.incarnation == self.node.incarnation);
+        let fated = ours.map(|call| {
+            let result = match call.fate {
+                Fate::Done => call.result.clone(),
+                Fate::Lost | Fate::Unheard | Fate::Late | Fate::Denied => {
+                    Some(Err(failed(&call.request, ObjectErrorKind::Unknown, "no answer in time")))
+                }
+            };
+            (call.op, call.request.clone(), result)
+        });
+        let disk = self.disk.without_faults();
+        Some(Probe::adopt(broker, disk, self.time(), self.node.underway(), fated.collect()))
     }
 
     /// Requests under way, for a copy of the broker to go on with: with their result, if they are done.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use evenkeel_core::{
     log::Refusal,
     port::{Disk, Fault, FileName, ObjectRequest},
-    store::{ObjectKey, ObjectName},
-    units::Instant,
+    store::{Manifest, ObjectKey, ObjectName},
+    units::{Instant, Lsn},
 };
 
 use crate::{
@@ -75,6 +75,7 @@ impl World {
         let probe = self.what_if(empty);
         check_served(&probe)?;
         let reading = probe.clone().read_all()?;
+        self.check_cut_known(&newest)?;
         let cut = self.ledger_of(newest.states().last().map(|state| state.name));
         invariant::check_all(&cut, &reading)?;
         self.check_nothing_twice(&reading, &probe)?;
@@ -165,6 +166,22 @@ impl World {
     pub(super) fn ledger_of(&self, state: Option<ObjectName>) -> Arc<Ledger> {
         let cut = state.and_then(|name| self.cuts.get(&name));
         cut.map_or_else(|| Arc::new(self.blank.clone()), |cut| Arc::clone(&cut.ledger))
+    }
+
+    /// What a manifest refers to is the state of a cut, and of its LSN. Otherwise nothing would be promised of it: see `ledger_of`.
+    fn check_cut_known(&self, manifest: &Manifest) -> Verdict {
+        let begun = manifest.states().last().map(|state| self.cuts.get(&state.name).map(|cut| cut.upto));
+        match begun {
+            None if manifest.cut == Lsn(0) => Ok(()),
+            Some(Some(upto)) if upto == manifest.cut.0 => Ok(()),
+            None | Some(_) => broken(
+                "state-differs",
+                format!(
+                    "manifest {} of LSN {} has a state of a cut that began at {begun:?}",
+                    manifest.number, manifest.cut
+                ),
+            ),
+        }
     }
 
     /// Offsets and producer ids that somebody knows are not given out again, whether or not what they stand for is there.
@@ -305,7 +322,7 @@ impl World {
     }
 }
 
-fn check_served(probe: &Probe) -> Verdict {
+pub(super) fn check_served(probe: &Probe) -> Verdict {
     match probe.ended() {
         Some(ended) => broken("false-refusal", ended.words()),
         None if probe.serves() => Ok(()),

@@ -1,5 +1,5 @@
 //! Damage on the media: a broker that starts on it must refuse and say where, or serve everything that was promised. One
-//! exception: the last group of the log, as long as nothing on the disk proves that it was ever synced.
+//! exception: the last group of the log, as long as nothing on the disk proves that it was ever synced, and nothing need (`witness.rs`).
 
 use std::collections::BTreeSet;
 
@@ -27,6 +27,12 @@ struct Unproven {
     /// Changes of these consumer groups.
     groups: BTreeSet<String>,
     other: bool,
+}
+
+impl Unproven {
+    fn is_something(&self) -> bool {
+        self.other || !self.batches.is_empty() || !self.groups.is_empty()
+    }
 }
 
 impl World {
@@ -114,7 +120,7 @@ impl World {
         }
     }
 
-    fn check_damaged(&mut self, image: &SimDisk, damaged: SimDisk, fault: &MediaFault) -> Verdict {
+    pub(super) fn check_damaged(&mut self, image: &SimDisk, damaged: SimDisk, fault: &MediaFault) -> Verdict {
         self.exhibit(&format!("what if the disk had been damaged: {fault}?"));
         self.exhibit_disk(&damaged);
         let mut probe = self.what_if(damaged);
@@ -133,7 +139,7 @@ impl World {
                 return broken("needless-refusal", format!("{fault}: {named}"));
             }
             if matches!(refusal, Refusal::Damage(_)) && self.oracle.chance(300) {
-                let excused = without(&self.ledger, &unproven_but_for(image, fault));
+                let excused = without(&self.ledger, &unproven_but_for(image, fault, self.witness_owed));
                 self.check_accepted_loss(probe.disk(), &excused)
                     .map_err(|violation| violation.when(&format!("{fault}; ")))?;
             }
@@ -151,11 +157,10 @@ impl World {
             return Ok(());
         };
         // What is missing may be the one group that nothing proves.
-        let unproven = unproven_but_for(image, fault);
+        let unproven = unproven_but_for(image, fault, self.witness_owed);
         let excused = without(&self.ledger, &unproven);
-        let any = unproven.other || !unproven.batches.is_empty() || !unproven.groups.is_empty();
         let mut also = String::new();
-        if any {
+        if unproven.is_something() {
             match oracle::holds(&excused, &mut probe) {
                 Ok(()) => {
                     self.mark("media fault took an unproven group");
@@ -170,9 +175,14 @@ impl World {
     }
 }
 
-/// The last group of the log. A write that went elsewhere proves nothing where it should have been: then also the last one without it.
-fn unproven_but_for(image: &SimDisk, fault: &MediaFault) -> Unproven {
+/// The last group of the log, unless a witness of it is owed: then it is there, or the broker has not kept its word, and nothing is
+/// excused. A write that went elsewhere proves nothing where it should have been: then also the last one without it, if what went
+/// elsewhere was the witness.
+fn unproven_but_for(image: &SimDisk, fault: &MediaFault, owed: bool) -> Unproven {
     let mut last = unproven(image);
+    if owed && last.is_something() {
+        return Unproven::default();
+    }
     if let MediaFault::Misdirect { from: (file, block), .. } = *fault {
         let before = image.clone();
         before.damage(&MediaFault::LoseBlocks(file, block, 1));

@@ -38,6 +38,11 @@ impl Plan {
         self.due.is_empty() && !self.pending
     }
 
+    /// A stop may have been asked for.
+    pub(super) fn stops(&self) -> bool {
+        self.pending
+    }
+
     pub(super) fn stop(&mut self) {
         *self = Plan::default();
     }

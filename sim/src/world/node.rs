@@ -45,6 +45,8 @@ pub(super) struct Node {
     /// The process stands still until then.
     pub(super) paused_until: u64,
     turn_at: Option<u64>,
+    /// When it last wrote, or began to serve.
+    pub(super) written_at: u64,
     jobs: BTreeMap<OpId, Job>,
 }
 
@@ -60,6 +62,16 @@ impl Node {
     /// Nothing is under way.
     pub(super) fn is_quiet(&self) -> bool {
         self.serving && self.jobs.is_empty() && self.inbox.is_empty()
+    }
+
+    /// Whether something failed it.
+    pub(super) fn is_excused(&self) -> bool {
+        self.excused
+    }
+
+    /// Where its disk work is under way.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = Lane> {
+        self.jobs.values().map(|job| job.request.lane)
     }
 
     /// The broker has been told of everything that happened.
@@ -93,6 +105,7 @@ impl World {
         }
         self.check_the_image()?;
         self.check_over_budget()?;
+        self.check_a_stop_of_a_start()?;
         self.remember_the_disk();
         self.resize();
         let incarnation = self.node.incarnation + 1;
@@ -120,6 +133,7 @@ impl World {
 
     /// The process is no more. What it had under way on the disk is done, half done, or not.
     pub(super) fn end_process(&mut self, abruptly: bool) {
+        self.note_witness(abruptly);
         for job in std::mem::take(&mut self.node.jobs).into_values() {
             if abruptly && job.begun {
                 self.interrupt(&job.request.steps[job.at]);
@@ -204,6 +218,7 @@ impl World {
         });
         self.carry_out(effects)?;
         self.watch_cuts();
+        self.watch_risk()?;
         if let Some(deadline) = deadline
             && self.node.runs()
         {
@@ -230,6 +245,7 @@ impl World {
                 }
                 Effect::Serve => {
                     self.node.serving = true;
+                    self.node.written_at = self.now;
                     self.mark("served");
                     self.tell(&[5], || Scene::new(Line::Broker, Kind::Serve, "serves"));
                     self.check_a_start()?;
@@ -238,6 +254,7 @@ impl World {
                 Effect::Stopped { unstored } => {
                     self.mark(if unstored { "stopped, not all stored" } else { "stopped in order" });
                     self.tell(&[6], || Scene::new(Line::Broker, Kind::Stopped, "stopped in order"));
+                    self.check_stop(unstored)?;
                     self.end_process(false);
                     self.start_later();
                     return Ok(());
@@ -376,6 +393,9 @@ impl World {
         };
         match ended {
             Some(result) => {
+                if lane != Lane::Read {
+                    self.node.written_at = self.now;
+                }
                 if !job.told {
                     self.enqueue(Event::Disk(op, result));
                 }

@@ -127,7 +127,7 @@ impl World {
         if self.oracle.chance(self.shape.media_faults) {
             self.check_detection()?;
         }
-        Ok(())
+        self.check_witness()
     }
 
     /// A start that serves settles what was open.
@@ -169,13 +169,19 @@ impl World {
         self.exhibit("reads everything at the end, and writes to each partition:");
         let Some(mut probe) = self.copy_of_live() else { return broken("stuck", "no broker at the end") };
         self.lose_the_disk_perhaps(1000, true)?;
+        self.check_catches_up()?;
         let reading = probe.read_all()?;
         invariant::check_all(&self.ledger, &reading)?;
+        self.check_turns(&mut probe, &reading)?;
         self.check_retention(probe.clone())?;
+        self.check_idle(probe.clone())?;
         self.check_new_writes(&mut probe)?;
         let before = probe.canonical();
         if !probe.stop() {
             return broken("stuck", "an orderly stop comes to no end");
+        }
+        if self.shape.stored && probe.stopped_whole() {
+            self.check_whole(&probe.disk().clone())?;
         }
         // After an orderly stop nothing depends on the page cache.
         self.exhibit("stops the broker in order, cuts the power and starts again:");

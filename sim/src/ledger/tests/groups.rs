@@ -291,6 +291,12 @@ fn what_is_deleted_is_asked_for_and_does_not_come_back() {
     assert_eq!(talk.told(delete(), &deleted_group(0)), "");
     assert_eq!(talk.told(offsets(), &there(Some(3))), "offset-went-back");
     assert_eq!(talk.told(delete(), &deleted_group(69)), "", "it is gone");
+
+    // Somebody else has asked for it and is not answered: who is told that it is not there knows what became of that.
+    let mut talk = settled();
+    talk.ledger.sent(ConnId(2), Tag(0), delete());
+    assert_eq!(talk.told(delete(), &deleted_group(69)), "");
+    assert!(talk.ledger.groups["g"].deleted, "it does not come back");
 }
 
 // Seed 159735989.

@@ -43,6 +43,24 @@ fn what_is_old_may_go_and_what_is_younger_may_not() {
     assert_eq!(verdict.err().map(|violation| violation.name), Some("kept-too-long"));
 }
 
+#[test]
+fn the_bytes_that_are_kept_are_there_unless_a_client_deleted_up_to_just_there() {
+    let mut talk = talk_at(10);
+    talk.ledger.retention = Retention { millis: None, bytes: Some(1000) };
+    let mut few = found(&at(1, 9), None);
+    few.log_start = 2;
+    let name = |talk: &Talk, found: &FoundPartition| {
+        talk.ledger.check_kept(KEY, found).err().map(|violation| violation.name)
+    };
+    assert_eq!(name(&talk, &few), Some("let-go-too-early"));
+    let book = talk.ledger.partitions.get_mut(&KEY).expect("learned");
+    book.start.ask(1, crate::ledger::Upto::Offset(1));
+    assert_eq!(name(&talk, &few), Some("let-go-too-early"), "a deletion up to elsewhere");
+    let book = talk.ledger.partitions.get_mut(&KEY).expect("learned");
+    book.start.ask(2, crate::ledger::Upto::Offset(2));
+    assert_eq!(name(&talk, &few), None);
+}
+
 // Standard seed 62: four records from a producer, the last one 3 ms ahead of the broker, which wrote its own time into them. The ledger
 // took the producer's time for theirs, and the broker had let them go after just the time that it keeps them.
 #[test]
