@@ -36,6 +36,7 @@ pub enum Planted {
     CheckpointProofIgnored,
     EpochProofIgnored,
     SaltUnchecked,
+    SaltRepeated,
     ZerosEndTheScan,
     TornBodyAccepted,
     UnprovenTrusted,

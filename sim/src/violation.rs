@@ -103,6 +103,7 @@ impl Violation {
             "wrong-timestamp" => "A record has the time that its producer gave, or was told.",
             "zombie-append" => "A producer that was replaced by a newer epoch of itself stores nothing.",
             "epoch-not-raised" => "Each start leads in an epoch above all before it.",
+            "repeated-salt" => "Each segment has a salt of its own.",
             "needless-refusal" => "What is there twice may rot once: the broker starts all the same.",
             "false-refusal" => "A disk that did nothing worse than lose its power is started from.",
             "false-halt" => "The process ends by itself only when the disk failed it.",

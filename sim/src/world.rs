@@ -18,6 +18,7 @@ mod oracle;
 mod over_budget;
 mod queue;
 mod risk;
+mod salts;
 mod sample;
 mod scenes;
 mod whole;

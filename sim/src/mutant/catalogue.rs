@@ -354,6 +354,14 @@ pub const CATALOGUE: &[PlantedBug] = &[
         2000,
     ),
     bug(
+        Mutant::Core(Planted::SaltRepeated),
+        "salt-repeated",
+        "every recovery begins its segment with the same salt",
+        "two starts",
+        &["repeated-salt"],
+        20,
+    ),
+    bug(
         Mutant::Core(Planted::ZerosEndTheScan),
         "zeros-end-the-scan",
         "eight zeros mean that nothing more was written in a segment",

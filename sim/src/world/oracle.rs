@@ -170,6 +170,7 @@ impl World {
         let Some(mut probe) = self.copy_of_live() else { return broken("stuck", "no broker at the end") };
         self.lose_the_disk_perhaps(1000, true)?;
         self.check_catches_up()?;
+        self.check_salts()?;
         let reading = probe.read_all()?;
         invariant::check_all(&self.ledger, &reading)?;
         self.check_turns(&mut probe, &reading)?;

@@ -69,7 +69,11 @@ impl Recovery {
         };
         let header = SegmentHeader {
             sequence,
-            salt: self.layout.salt_of(sequence).unwrap_or_else(|| turn.work.random.bits()),
+            salt: match self.layout.salt_of(sequence) {
+                _ if planted(Planted::SaltRepeated) => 1,
+                Some(salt) => salt,
+                None => turn.work.random.bits(),
+            },
             first,
             epoch,
             previous: if self.walk.last.is_some() { self.walk.link } else { 0 },
