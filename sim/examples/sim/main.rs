@@ -102,6 +102,9 @@ enum Command {
         /// Seeds within which each must be found, instead of its own number.
         #[arg(long)]
         seeds_max: Option<u64>,
+        /// Processes; one for each core if not given.
+        #[arg(long)]
+        jobs: Option<usize>,
     },
     /// Forks worlds that come by rare places, and tries their continuations.
     Explore(explore::Explore),
@@ -181,7 +184,7 @@ fn main() -> ExitCode {
         Command::Replay { path, story } => replay::replay(&path, story),
         Command::Crashpoints(crashpoints) => crashpoints.run(),
         Command::Determinism(determinism) => determinism.run(),
-        Command::Mutants { id, seeds_max } => mutants::hunt(id, seeds_max),
+        Command::Mutants { id, seeds_max, jobs: given } => mutants::hunt(id, seeds_max, jobs(given)),
         Command::Explore(explore) => explore.run(),
         Command::Audit(audit) => audit.run(),
         Command::AuditWorker => audit_worker::serve(),

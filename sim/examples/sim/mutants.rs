@@ -1,6 +1,12 @@
 //! The planted bugs: how many seeds each lives, and which oracle finds it.
 
-use std::process::ExitCode;
+use std::{
+    process::{Command, ExitCode},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use evenkeel_sim::{
     crashpoints::{BASES, Space, explore},
@@ -25,7 +31,8 @@ struct Kill {
     by_others: Vec<(u64, &'static str)>,
 }
 
-pub(crate) fn hunt(only: Option<&PlantedBug>, seeds_max: Option<u64>) -> ExitCode {
+/// Plants one bug here, or each in a process of its own: what is planted is planted for the whole process.
+pub(crate) fn hunt(only: Option<&PlantedBug>, seeds_max: Option<u64>, jobs: usize) -> ExitCode {
     if !CORE_HAS_BUGS {
         println!(
             "the core was built without its planted bugs: `cargo sim` sets --cfg evenkeel_sim, RUSTFLAGS undo that"
@@ -34,40 +41,79 @@ pub(crate) fn hunt(only: Option<&PlantedBug>, seeds_max: Option<u64>) -> ExitCod
     }
     // A panic under a planted bug is a find like any other; it is told in the table.
     std::panic::set_hook(Box::new(|_| {}));
-    let mut bugs: Vec<&PlantedBug> =
-        CATALOGUE.iter().filter(|bug| only.is_none_or(|only| bug.name == only.name)).collect();
-    bugs.sort_by_key(|bug| bug.seeds_max);
-    println!("{:<32} {:>6} {:>8}  {:<22} detail", "planted bug", "seed", "mean", "oracle");
-    let mut killed = 0_usize;
-    for bug in &bugs {
-        let Some(budget) = bug.seeds_max else {
-            killed += usize::from(crash_points(bug));
-            continue;
-        };
-        let within = seeds_max.unwrap_or(budget);
-        let Some(first) = kill(bug, 1, within) else {
-            println!("{:<32} SURVIVED {within} seeds", bug.name);
-            continue;
-        };
-        killed += 1;
-        println!(
-            "{:<32} {:>6} {:>8}  {:<22} {}",
-            bug.name,
-            first.seed,
-            mean(bug, first.tried, within),
-            first.oracle,
-            first.detail
-        );
-        if let Some((seed, oracle)) = first.by_others.first() {
-            println!(
-                "{:<32} {} seeds broke another promise first, {seed} was {oracle}",
-                "",
-                first.by_others.len()
-            );
-        }
+    if let Some(bug) = only {
+        return if hunt_one(bug, seeds_max) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    println!("killed {killed} of {}", bugs.len());
-    if killed == bugs.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("{:<32} {:>6} {:>8}  {:<22} detail", "planted bug", "seed", "mean", "oracle");
+    let found = hunt_all(seeds_max, jobs);
+    let killed = found.iter().filter(|(_, killed)| *killed).count();
+    for (lines, _) in &found {
+        print!("{lines}");
+    }
+    println!("killed {killed} of {}", CATALOGUE.len());
+    if killed == CATALOGUE.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What each process says, and whether its bug was killed; the bugs that live longest last.
+fn hunt_all(seeds_max: Option<u64>, jobs: usize) -> Vec<(String, bool)> {
+    let mut bugs: Vec<&PlantedBug> = CATALOGUE.iter().collect();
+    bugs.sort_by_key(|bug| bug.seeds_max);
+    // Those that live longest are begun first, so that no core waits for one of them in the end.
+    let (left, found) = (AtomicUsize::new(bugs.len()), Mutex::new(vec![(String::new(), false); bugs.len()]));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                let take = |left| usize::checked_sub(left, 1);
+                while let Ok(left) = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+                    let at = left - 1;
+                    let done = in_process(bugs[at], seeds_max);
+                    found.lock().expect("nobody panics with it")[at] = done;
+                }
+            });
+        }
+    });
+    found.into_inner().expect("nobody panicked with it")
+}
+
+fn in_process(bug: &PlantedBug, seeds_max: Option<u64>) -> (String, bool) {
+    let run = || {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["mutants", "--id", bug.name]);
+        if let Some(seeds) = seeds_max {
+            command.args(["--seeds-max", &seeds.to_string()]);
+        }
+        command.output()
+    };
+    match run() {
+        Ok(output) => (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.success()),
+        Err(error) => (format!("{:<32} NOT RUN: {error}\n", bug.name), false),
+    }
+}
+
+/// Whether a bug is found; says by what.
+fn hunt_one(bug: &PlantedBug, seeds_max: Option<u64>) -> bool {
+    let Some(budget) = bug.seeds_max else { return crash_points(bug) };
+    let within = seeds_max.unwrap_or(budget);
+    let Some(first) = kill(bug, 1, within) else {
+        println!("{:<32} SURVIVED {within} seeds", bug.name);
+        return false;
+    };
+    println!(
+        "{:<32} {:>6} {:>8}  {:<22} {}",
+        bug.name,
+        first.seed,
+        mean(bug, first.tried, within),
+        first.oracle,
+        first.detail
+    );
+    if let Some((seed, oracle)) = first.by_others.first() {
+        println!(
+            "{:<32} {} seeds broke another promise first, {seed} was {oracle}",
+            "",
+            first.by_others.len()
+        );
+    }
+    true
 }
 
 /// Whether the crash points of single operations find it, as what it is there for.
