@@ -73,18 +73,22 @@ impl ClientContext for Told {
 }
 
 impl ConsumerContext for Told {
-    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+    /// The client is not asked what it has: within the last revocation of one that closes, that question may never be answered.
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let mut owners = self.record.owners.lock().expect("no member panics");
         owners.changes += 1;
-        // One that leaves has none that could be asked for.
-        let owned = consumer.assignment().unwrap_or_default();
-        let mut owned: BTreeSet<i32> = owned.elements().iter().map(|owned| owned.partition()).collect();
-        if let Rebalance::Revoke(lost) = rebalance {
-            lost.elements().iter().for_each(|lost| {
-                owned.remove(&lost.partition());
-            });
+        let owned = owners.of.entry(self.member).or_default();
+        match rebalance {
+            Rebalance::Assign(gained) => {
+                owned.extend(gained.elements().iter().map(|gained| gained.partition()))
+            }
+            Rebalance::Revoke(lost) => {
+                lost.elements().iter().for_each(|lost| {
+                    owned.remove(&lost.partition());
+                });
+            }
+            Rebalance::Error(_) => {}
         }
-        owners.of.insert(self.member, owned);
     }
 }
 

@@ -523,7 +523,9 @@ fn a_consumer_from_the_start_gets_out_of_the_store_what_the_log_has_no_more() {
     let sent: usize = lanes.iter().flat_map(|lane| &lane.acked).map(|acked| acked.value.len()).sum();
     let local: u64 = log_files::segments(&directory)
         .iter()
-        .map(|segment| segment.metadata().expect("it is there").len())
+        // One that goes just now holds nothing any more.
+        .filter_map(|segment| segment.metadata().ok())
+        .map(|told| told.len())
         .sum();
     assert!(local < sent as u64, "{local} bytes of log for {sent} bytes of values");
     let before = store.face.counts();
