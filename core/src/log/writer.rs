@@ -116,6 +116,8 @@ pub struct Log {
     durable: Lsn,
     /// What the newest durable group says is synced. Behind `durable`: a marker is owed.
     told: Lsn,
+    /// The last group has something that was promised to somebody.
+    owes_witness: bool,
     writing: Option<Writing>,
     marker_due: Option<Instant>,
     spares: VecDeque<SegmentSequence>,
@@ -159,6 +161,7 @@ impl Log {
             next,
             durable: next,
             told: Lsn(0),
+            owes_witness: false,
             writing: None,
             marker_due: None,
             spares: VecDeque::new(),
@@ -249,7 +252,8 @@ impl Log {
             self.write_empty(GroupKind::SealStop, turn);
         } else if self.told < self.durable
             && self.marker_due.is_none()
-            && (self.marker_fits() || (!self.spares.is_empty() && !planted(Planted::MarkerNeedsRoom)))
+            && (self.marker_fits()
+                || (self.owes_witness && !self.spares.is_empty() && !planted(Planted::MarkerNeedsRoom)))
             && !(planted(Planted::MarkerOnlyFirst) && self.told > Lsn(0))
         {
             let due = turn.now.mono.after(MARKER_DELAY);
@@ -491,6 +495,7 @@ impl Log {
         );
         self.durable = writing.upto;
         self.told = writing.synced;
+        self.owes_witness = writing.records.iter().any(|written| is_promised(&written.staged.entry));
         if !self.staged.is_empty() {
             mark(Mark::LogGathered);
         }
@@ -508,4 +513,10 @@ impl Log {
             self.staged.push_front(written.staged);
         }
     }
+}
+
+/// Whether anybody but the log itself would miss it. A segment is not begun for the witness of what is not: a new segment lets older
+/// ones go, which is noted, and in the smallest segments that note would again be the last group of a full one, for ever.
+fn is_promised(entry: &Entry) -> bool {
+    !matches!(entry, Entry::Trimmed { .. } | Entry::CutStored { .. })
 }

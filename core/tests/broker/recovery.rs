@@ -74,6 +74,25 @@ fn the_last_group_has_its_witness_wherever_in_its_segment_it_ends() {
 }
 
 #[test]
+fn a_log_of_the_smallest_segments_comes_to_rest() {
+    // 1. The last group of a full segment gets its witness in the next. 2. A segment that goes is noted. 3. That note must not ask for a
+    // segment of its own.
+    let smallest = Config { segment_bytes: 4 * 4096, message_bytes_max: 4096, ..small() };
+    for count in 1..12 {
+        let mut rig = Rig::new(smallest.clone());
+        rig.create("t", 1, &[]);
+        for _ in 0..count {
+            assert_eq!(rig.produce("t", 0, batch(1, 100, 1, 1)).0, 0);
+        }
+        let segments = |rig: &Rig| rig.disk.with(|files| files.keys().copied().collect::<Vec<_>>());
+        rig.pass(Duration::from_millis(200));
+        let at_rest = segments(&rig);
+        rig.pass(Duration::from_secs(10));
+        assert_eq!(segments(&rig), at_rest, "after {count} batches it writes on, with nothing to write");
+    }
+}
+
+#[test]
 fn a_crash_between_any_two_steps_of_recovery_changes_nothing() {
     let (disk, all) = killed();
     for steps in 0..40 {
