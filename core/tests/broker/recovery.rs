@@ -84,6 +84,7 @@ fn a_log_of_the_smallest_segments_comes_to_rest() {
         for _ in 0..count {
             assert_eq!(rig.produce("t", 0, batch(1, 100, 1, 1)).0, 0);
         }
+        rig.delete("t");
         let segments = |rig: &Rig| rig.disk.with(|files| files.keys().copied().collect::<Vec<_>>());
         rig.pass(Duration::from_millis(200));
         let at_rest = segments(&rig);
