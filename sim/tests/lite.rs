@@ -23,6 +23,12 @@ fn every_promise_is_kept_on_every_seed() {
 }
 
 #[test]
+fn an_empty_disk_in_the_place_of_a_lost_one_is_not_asked_what_it_has_without_its_store() {
+    let violation = run::seed(251_538_980, None, false).violation;
+    assert!(violation.is_none(), "{violation:?}");
+}
+
+#[test]
 fn the_same_seed_is_the_same_run_and_others_are_others() {
     let digests: Vec<_> = (1..=20).map(|seed| run::seed(seed, None, false).digest).collect();
     for (seed, digest) in (1..).zip(&digests) {

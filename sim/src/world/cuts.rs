@@ -145,6 +145,11 @@ impl World {
 
     /// The disk is there, and its store is not: it is not named, or another one is, which has nothing. Refused, or all is in the log.
     fn check_store_missed(&mut self) -> Verdict {
+        let files = self.disk.list().unwrap_or_default();
+        if self.is_in_disaster() && !files.iter().any(|entry| matches!(entry.file, FileName::Segment(_))) {
+            // It is an empty one, put in the place of one that was lost: with an empty store beside it nothing is left to know.
+            return Ok(());
+        }
         self.mark("store missed");
         let mut config = self.shape.still();
         let mut left = self.disk.durable_only();
