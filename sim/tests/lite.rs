@@ -24,7 +24,15 @@ fn every_promise_is_kept_on_every_seed() {
 
 #[test]
 fn an_empty_disk_in_the_place_of_a_lost_one_is_not_asked_what_it_has_without_its_store() {
-    let violation = run::seed(251_538_980, None, false).violation;
+    for seed in [251_538_980, 99_735_435] {
+        let violation = run::seed(seed, None, false).violation;
+        assert!(violation.is_none(), "{seed}: {violation:?}");
+    }
+}
+
+#[test]
+fn a_witness_whose_write_failed_half_done_is_nothing_to_go_on_from() {
+    let violation = run::seed(99_735_380, None, false).violation;
     assert!(violation.is_none(), "{violation:?}");
 }
 

@@ -74,6 +74,41 @@ fn the_last_group_has_its_witness_wherever_in_its_segment_it_ends() {
 }
 
 #[test]
+fn nothing_is_chained_to_a_segment_that_has_a_witness_alone() {
+    // 1. The witness of a full segment begins the next one, and the process is killed before that is synced. 2. A start reads it from the
+    // page cache, and serves. 3. The power fails, and what nobody has synced is gone.
+    let len = usize::try_from(small().segment_bytes).expect("small");
+    let mut alone = 0;
+    for count in 1..2 * len / 4096 {
+        let mut rig = Rig::new(small());
+        rig.create("t", 1, &[]);
+        for _ in 0..count {
+            assert_eq!(rig.produce("t", 0, batch(1, 100, 1, 1)).0, 0);
+        }
+        rig.pass(Duration::from_millis(20));
+        let last = rig.disk.with(|files| {
+            let begun =
+                files.iter().filter(|(name, bytes)| matches!(name, FileName::Segment(_)) && bytes[0] != 0);
+            begun.map(|(name, bytes)| (*name, bytes.clone())).last().expect("a log")
+        });
+        let has_marker_alone = last.1[4096] != 0 && last.1[2 * 4096..].iter().all(|byte| *byte == 0);
+        let again = Rig::on(rig.disk, small());
+        if has_marker_alone && last.1[4096 + 32] == 0 {
+            alone += 1;
+            again.disk.with(|files| {
+                let bytes = files.get_mut(&last.0).expect("it is there");
+                if *bytes == last.1 {
+                    bytes.fill(0);
+                }
+            });
+        }
+        let mut after = Rig::on(again.disk, small());
+        assert_eq!(after.read_all("t", 0).len(), count, "all that was acknowledged");
+    }
+    assert!(alone > 0, "no segment had a witness alone");
+}
+
+#[test]
 fn a_log_of_the_smallest_segments_comes_to_rest() {
     // 1. The last group of a full segment gets its witness in the next. 2. A segment that goes is noted. 3. That note must not ask for a
     // segment of its own.

@@ -143,11 +143,16 @@ impl World {
         }
     }
 
+    /// Whether the disk is an empty one, put in the place of one that was lost.
+    fn is_empty_after_loss(&self) -> bool {
+        let files = self.disk.list().unwrap_or_default();
+        self.is_in_disaster() && !files.iter().any(|entry| matches!(entry.file, FileName::Segment(_)))
+    }
+
     /// The disk is there, and its store is not: it is not named, or another one is, which has nothing. Refused, or all is in the log.
     fn check_store_missed(&mut self) -> Verdict {
-        let files = self.disk.list().unwrap_or_default();
-        if self.is_in_disaster() && !files.iter().any(|entry| matches!(entry.file, FileName::Segment(_))) {
-            // It is an empty one, put in the place of one that was lost: with an empty store beside it nothing is left to know.
+        if self.is_empty_after_loss() {
+            // With an empty store beside it nothing is left to know.
             return Ok(());
         }
         self.mark("store missed");
@@ -266,6 +271,10 @@ impl World {
 
     /// Another machine has taken over, and this process does not know it.
     fn check_zombie(&mut self, restored: &Probe) -> Verdict {
+        if self.is_empty_after_loss() {
+            // Whoever starts there has nothing yet that could be replaced: it restores.
+            return Ok(());
+        }
         let mut restored = restored.clone();
         if self.oracle.chance(500) {
             // The number that the zombie takes next may be free again.

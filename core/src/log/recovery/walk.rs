@@ -242,7 +242,9 @@ impl Walk {
             Some(_) => {}
             None => self.absorb_last(sequence, scan, made_bytes),
         }
-        counted - usize::from(self.unproven.is_some())
+        // A group is proven by the one behind it. One without records is not copied, but its segment may be in the page cache only.
+        let alone = counted == 1 && target.is_none();
+        counted - usize::from(self.unproven.is_some() || alone)
     }
 
     /// The chain ends in this segment, or in the one behind it.
