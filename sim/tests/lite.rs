@@ -37,6 +37,29 @@ fn a_witness_whose_write_failed_half_done_is_nothing_to_go_on_from() {
 }
 
 #[test]
+fn what_a_lost_disk_takes_away_is_nobodys_fault() {
+    let lite = [
+        (51_200_684, "a producer forgot the sequences that it used in a topic whose deletion was lost"),
+        (700_000_360, "what came last is nothing that a cut brings into the store"),
+        (700_001_128, "a member was heard in a generation that nobody still promised knew"),
+        (700_006_947, "the same, with a member that keeps its place"),
+    ];
+    for (seed, what) in lite {
+        let violation = run::seed(seed, None, false).violation;
+        assert!(violation.is_none(), "{seed}: {what}: {violation:?}");
+    }
+    // A partition that a topic gets after a loss is read before anybody was told of it.
+    let violation = run::shaped(700_000_019, Shape::standard(700_000_019), None, false).violation;
+    assert!(violation.is_none(), "{violation:?}");
+}
+
+#[test]
+fn clients_do_not_knock_without_end_at_a_broker_that_stops() {
+    let violation = run::shaped(51_200_038, Shape::standard(51_200_038), None, false).violation;
+    assert!(violation.is_none(), "{violation:?}");
+}
+
+#[test]
 fn the_same_seed_is_the_same_run_and_others_are_others() {
     let digests: Vec<_> = (1..=20).map(|seed| run::seed(seed, None, false).digest).collect();
     for (seed, digest) in (1..).zip(&digests) {

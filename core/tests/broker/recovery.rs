@@ -89,7 +89,7 @@ fn nothing_is_chained_to_a_segment_that_has_a_witness_alone() {
         let last = rig.disk.with(|files| {
             let begun =
                 files.iter().filter(|(name, bytes)| matches!(name, FileName::Segment(_)) && bytes[0] != 0);
-            begun.map(|(name, bytes)| (*name, bytes.clone())).last().expect("a log")
+            begun.map(|(name, bytes)| (*name, bytes.clone())).next_back().expect("a log")
         });
         let has_marker_alone = last.1[4096] != 0 && last.1[2 * 4096..].iter().all(|byte| *byte == 0);
         let again = Rig::on(rig.disk, small());

@@ -1,7 +1,7 @@
 //! Producers. An idempotent one keeps up to five batches of a partition in flight and sends what was not answered again, in
 //! order, under the same sequences; a plain one gives up or sends once more.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use evenkeel_core::{
     error_code,
@@ -67,6 +67,9 @@ pub(super) struct Producer {
     retired: BTreeMap<PartitionKey, i32>,
     asked_for_id: bool,
     lines: BTreeMap<PartitionKey, Line>,
+    /// Lines of this epoch that ended with their topic. A topic whose deletion is lost with the disk is there again, and the broker may
+    /// know the sequences that were used in it.
+    ended: BTreeSet<PartitionKey>,
     /// What it was told to be stored was lost: once nothing is open, it goes on in a new epoch.
     resets: bool,
 }
@@ -88,6 +91,7 @@ impl Producer {
             retired: BTreeMap::new(),
             asked_for_id: false,
             lines: BTreeMap::new(),
+            ended: BTreeSet::new(),
             resets: false,
         }
     }
@@ -137,6 +141,10 @@ impl Producer {
                 break;
             }
             let key = desk.ledger.usable_at(dice.index(usable)).expect("as many as were counted");
+            if self.ended.contains(&key) {
+                self.resets = true;
+                continue;
+            }
             let line = self.lines.entry(key).or_default();
             let blocked = line.broken || line.is_full() || targets.contains(&key);
             if !blocked && desk.begin() {
@@ -191,9 +199,10 @@ impl Producer {
             return;
         }
         self.resets = false;
-        if self.lines.is_empty() {
+        if self.lines.is_empty() && self.ended.is_empty() {
             return;
         }
+        self.ended.clear();
         self.epoch += 1;
         let lines = std::mem::take(&mut self.lines);
         self.retired = lines.into_iter().filter_map(|(key, line)| Some((key, line.next_sequence?))).collect();
@@ -277,6 +286,9 @@ impl Producer {
                 }
                 error_code::UNKNOWN_TOPIC_ID | error_code::UNKNOWN_TOPIC_OR_PARTITION => {
                     self.lines.remove(&key);
+                    if self.idempotent {
+                        self.ended.insert(key);
+                    }
                 }
                 _ if !self.idempotent => {
                     line.units.remove(at);

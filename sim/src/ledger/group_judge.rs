@@ -148,7 +148,10 @@ impl Ledger {
                 ),
             );
         }
-        self.group_mut(&spoken.group).heard(&spoken.member, None, open.since);
+        let book = self.group_mut(&spoken.group);
+        // After a loss the group may be in one that nobody still promised was told of.
+        book.newest = book.newest.max(spoken.generation);
+        book.heard(&spoken.member, None, open.since);
         self.settle_group(&spoken.group, open.since);
         Ok(())
     }

@@ -264,7 +264,7 @@ impl Ledger {
         for (at, (header, records)) in batches.into_iter().enumerate() {
             let (base, last) = (header.base_offset.0, header.last_offset().0);
             let holds = at == 0 && base <= from && from <= last;
-            let skips = self.partitions.get(&key).is_some_and(|book| book.jumps(next, base));
+            let skips = self.jumps(key, next, base);
             let follows = holds || (at > 0 && base == next) || skips;
             if !follows || last >= part.high_watermark {
                 return broken(

@@ -84,6 +84,15 @@ impl Ledger {
         book
     }
 
+    /// Whether a batch at `to` of that partition may follow what ends at `from`: [`PartitionBook::jumps`], also of a partition that is there
+    /// before anybody was told of it.
+    #[must_use]
+    pub fn jumps(&self, key: PartitionKey, from: i64, to: i64) -> bool {
+        self.partitions
+            .get(&key)
+            .map_or_else(|| self.new_partition(key).jumps(from, to), |book| book.jumps(from, to))
+    }
+
     /// What is still promised once all that was promised since `cut` is given up. What `self` knows of attempts and of numbers that
     /// were given out stays.
     #[must_use]

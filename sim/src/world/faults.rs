@@ -172,6 +172,7 @@ impl World {
         if self.node.serves() && self.faults.chance(self.shape.stops) {
             self.mark("stop asked for");
             self.tell(&[31], || Scene::new(Lane::Broker, Kind::Stop, "an orderly stop is asked for"));
+            self.node.lets_nobody_in();
             self.enqueue(Event::Stop);
             // Patience of an operator; a crash may fall into the stop.
             let micros = self.faults.magnitude(1_000, 5_000_000);

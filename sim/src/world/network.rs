@@ -26,7 +26,7 @@ pub(super) struct Conn {
 
 impl World {
     pub(super) fn act(&mut self, client: usize) -> Verdict {
-        if self.clients[client].conn.is_none() && self.node.serves() {
+        if self.clients[client].conn.is_none() && self.node.lets_in() {
             let conn = ConnId(self.next_conn);
             self.next_conn += 1;
             let open = Conn { client: Some(client), up: self.now, down: self.now, cut_at: u64::MAX };

@@ -39,6 +39,8 @@ pub(super) struct Node {
     pub(super) incarnation: u64,
     broker: Option<Broker>,
     serving: bool,
+    /// A stop was asked for: nobody is let in any more.
+    stopping: bool,
     /// The disk, the memory or the operator failed this process: whatever it ends with is no surprise.
     excused: bool,
     inbox: Vec<Event>,
@@ -53,6 +55,16 @@ pub(super) struct Node {
 impl Node {
     pub(super) fn serves(&self) -> bool {
         self.serving
+    }
+
+    /// Whether it takes new connections. While it stops, those of before are served, or closed.
+    pub(super) fn lets_in(&self) -> bool {
+        self.serving && !self.stopping
+    }
+
+    /// See [`Node::lets_in`].
+    pub(super) fn lets_nobody_in(&mut self) {
+        self.stopping = true;
     }
 
     pub(super) fn runs(&self) -> bool {
