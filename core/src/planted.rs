@@ -84,6 +84,7 @@ pub enum Planted {
     IndexOneBatchLate,
     WakeupLost,
     TimeoutLost,
+    FullAnswerWaits,
     DeletionWakesNobody,
     ReadUnverified,
     JoinedInWrongOrder,

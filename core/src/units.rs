@@ -120,6 +120,12 @@ pub struct TopicId(pub [u8; 16]);
 impl TopicId {
     /// The id that names no topic.
     pub const NONE: TopicId = TopicId([0; 16]);
+
+    /// Whether a request names its topic by this id and not by `name`: versions that use ids have no name (KIP-516).
+    #[must_use]
+    pub fn is_used_beside(self, name: &str) -> bool {
+        self != TopicId::NONE || name.is_empty()
+    }
 }
 
 impl fmt::Display for TopicId {

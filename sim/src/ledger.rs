@@ -191,8 +191,8 @@ pub struct Followed {
     pub parts: Vec<(PartitionKey, i64, i64)>,
     /// All of it is told, and not only what changed.
     pub whole: bool,
-    /// Bytes worth an answer.
-    pub min_bytes: i32,
+    /// Bytes worth an answer, or what an answer can hold.
+    pub enough: i32,
 }
 
 /// A question that was sent.
@@ -200,7 +200,8 @@ pub struct Followed {
 pub enum Asked {
     /// Store these batches, in this order within the request.
     Produce(Vec<OpNumber>),
-    /// Read from a place; the watermark that was known then, and the bytes worth an answer.
+    /// Read from a place; the watermark that was known then, and the bytes worth an answer, or what an answer
+    /// can hold.
     Fetch(PartitionKey, i64, i64, i32),
     /// Read from several places through a session.
     Follow(Followed),

@@ -75,6 +75,8 @@ struct Part {
 #[derive(Clone, Debug)]
 struct Reading {
     answers: Vec<FetchedPartition>,
+    /// Parts that got less than their share because the answer was full.
+    cut_short: BTreeSet<usize>,
     reads: Vec<Read>,
     outstanding: usize,
     /// A segment went before it was read: what was in it is in the object store, or gone.
@@ -98,7 +100,7 @@ enum Source {
 impl Part {
     /// The partition it names, if there is one.
     fn partition(&self, state: &State) -> Result<PartitionId, i16> {
-        let by_id = self.id != TopicId::NONE;
+        let by_id = self.id.is_used_beside(&self.name);
         let topic = if by_id { state.topic(self.id) } else { state.topic_named(&self.name) };
         let unknown =
             if by_id { error_code::UNKNOWN_TOPIC_ID } else { error_code::UNKNOWN_TOPIC_OR_PARTITION };
@@ -167,7 +169,9 @@ fn unpark(id: u64, job: &Job, state: &mut State, turn: &mut Turn<'_>) {
 impl Live {
     pub(super) fn fetch(&mut self, asker: Asker, request: FetchRequest, turn: &mut Turn<'_>) {
         let wait = core::time::Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
-        let (min_bytes, max_bytes) = (request.min_bytes, request.max_bytes);
+        let max_bytes = u32::try_from(request.max_bytes).unwrap_or(0).min(FETCH_BYTES_MAX);
+        // More than fits into the answer cannot be waited for.
+        let min_bytes = u32::try_from(request.min_bytes).unwrap_or(0).min(max_bytes);
         let read_committed = request.isolation_level == 1;
         let (session, parts) = match self.fetches.sessions.enter(request, turn) {
             Ok(entered) => entered,
@@ -181,8 +185,8 @@ impl Live {
             asker,
             deadline: turn.now.mono.after(wait.min(FETCH_WAIT_MAX)),
             timed_out: wait.is_zero(),
-            min_bytes: u64::try_from(min_bytes).unwrap_or(0),
-            max_bytes: u32::try_from(max_bytes).unwrap_or(0).min(FETCH_BYTES_MAX),
+            min_bytes: u64::from(min_bytes),
+            max_bytes,
             read_committed,
             session,
             parts,
@@ -205,7 +209,11 @@ impl Live {
 
     fn try_fetch(&mut self, id: u64, mut job: Job, parked: bool, turn: &mut Turn<'_>) {
         let plan = Plan::make(&job, &self.state, self.cuts.as_deref());
-        let enough = plan.has_error || plan.bytes >= job.min_bytes || job.timed_out || self.stopping;
+        let enough = plan.has_error
+            || (plan.is_full && !planted(Planted::FullAnswerWaits))
+            || plan.bytes >= job.min_bytes
+            || job.timed_out
+            || self.stopping;
         if !enough {
             if parked {
                 mark(Mark::FetchNotEnough);
@@ -220,8 +228,13 @@ impl Live {
         if parked {
             unpark(id, &job, &mut self.state, turn);
         }
-        let mut reading =
-            Reading { answers: plan.answers, reads: Vec::new(), outstanding: 0, trimmed: false };
+        let mut reading = Reading {
+            answers: plan.answers,
+            cut_short: plan.cut_short,
+            reads: Vec::new(),
+            outstanding: 0,
+            trimmed: false,
+        };
         for (part_at, batches) in plan.batches.into_iter().enumerate() {
             let Some(partition) = batches.partition else { continue };
             if let Some(stored) = batches.stored {
@@ -341,7 +354,7 @@ impl Live {
             part.partition(&self.state).ok().filter(|_| told)
         });
         let known = self.state.known_by(told);
-        let answer = self.fetches.sessions.leave(job.session, job.parts, reading.answers);
+        let answer = self.fetches.sessions.leave(job.session, job.parts, reading.answers, &reading.cut_short);
         self.answer(job.asker, Response::Fetch(answer), known, turn);
     }
 }

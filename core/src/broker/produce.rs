@@ -122,7 +122,7 @@ impl Live {
         mut batch: Batch,
         turn: &Turn<'_>,
     ) -> Result<Taken, Refused> {
-        let by_id = id != TopicId::NONE;
+        let by_id = id.is_used_beside(name);
         let topic = if by_id { self.state.topic(id) } else { self.state.topic_named(name) };
         let unknown =
             if by_id { error_code::UNKNOWN_TOPIC_ID } else { error_code::UNKNOWN_TOPIC_OR_PARTITION };

@@ -296,6 +296,22 @@ fn what_is_stored_leaves_the_log_and_is_read_from_the_store() {
     assert_eq!(rig.read_all("t", 0), all);
 }
 
+#[test]
+fn a_fetch_does_not_wait_for_more_than_one_object_holds() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[]);
+    for _ in 0..3 {
+        fill(&mut rig, 40);
+        rig.pass(INTERVAL * 2);
+    }
+    // What it wants at least is there, in several objects. It comes from one.
+    let request = Rig::fetch_request("t", 0, 0, 10_000).with_min_bytes(1 << 20);
+    let tag = rig.send(1, 11, Request::Fetch(request));
+    assert!(
+        matches!(rig.reply(tag), Some(Response::Fetch(answer)) if !answer.topics[0].partitions[0].records.is_empty())
+    );
+}
+
 /// The oldest segment.
 fn oldest(rig: &Rig) -> FileName {
     rig.disk.names().into_iter().find(|file| matches!(file, FileName::Segment(_))).expect("a log")

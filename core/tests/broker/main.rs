@@ -5,6 +5,7 @@ mod admin;
 mod after_restore;
 mod clients;
 mod cuts;
+mod fetch;
 mod groups;
 mod image;
 mod loss;

@@ -29,6 +29,11 @@ pub(super) struct Terms {
 }
 
 impl Terms {
+    /// Bytes that are worth an answer: the least that is wanted, or what an answer can hold.
+    pub(super) fn enough(&self) -> i32 {
+        self.min_bytes.min(self.max_bytes)
+    }
+
     /// `content`: thousandths that are content with a single byte.
     pub(super) fn draw(dice: &mut Dice, content: u64) -> Terms {
         let small = |drawn: u64| i32::try_from(drawn).expect("small");
@@ -75,12 +80,13 @@ impl Consumer {
         } else {
             position
         };
-        let Terms { max_bytes, partition_max_bytes, max_wait_ms, min_bytes } = Terms::draw(dice, 500);
+        let terms = Terms::draw(dice, 500);
+        let Terms { max_bytes, partition_max_bytes, max_wait_ms, min_bytes } = terms;
         let request = probe::fetch(*key, from, max_bytes, partition_max_bytes, max_wait_ms, min_bytes);
         outbox.push(Outgoing {
             version: 13,
             request: Request::Fetch(request),
-            asked: Asked::Fetch(*key, from, known, min_bytes),
+            asked: Asked::Fetch(*key, from, known, terms.enough().min(partition_max_bytes)),
             silent: false,
         });
     }

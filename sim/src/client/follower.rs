@@ -83,7 +83,7 @@ impl Follower {
         outbox.push(Outgoing {
             version: 13,
             request: Request::Fetch(request),
-            asked: Asked::Follow(Followed { parts, whole: epoch == 0, min_bytes: terms.min_bytes }),
+            asked: Asked::Follow(Followed { parts, whole: epoch == 0, enough: terms.enough() }),
             silent: false,
         });
     }

@@ -273,7 +273,7 @@ impl Member {
         Some(Outgoing {
             version: 13,
             request: Request::Fetch(request),
-            asked: Asked::Fetch(*key, from, known, terms.min_bytes),
+            asked: Asked::Fetch(*key, from, known, terms.enough().min(terms.partition_max_bytes)),
             silent: false,
         })
     }

@@ -3,7 +3,7 @@
 
 use evenkeel_core::{
     port::{FoundOffset, ListOffsetsAnswer},
-    wire::batch::{BatchHeader, LOG_APPEND_TIME},
+    wire::batch::{BatchHeader, HEADER_BYTES, LOG_APPEND_TIME},
 };
 
 use crate::{
@@ -17,11 +17,11 @@ use crate::{
 const PROMPT_MICROS: u64 = 1_000_000;
 
 impl Ledger {
-    /// A fetch that was sent at that time is answered now: has it waited for nothing?
-    pub(super) fn prompt(&self, key: PartitionKey, from: i64, min_bytes: i32, sent: u64) -> Verdict {
+    /// A fetch that was sent at that time is answered now: has it waited for nothing? `enough`: bytes for which it is answered, the
+    /// least that it wants, or what it can hold.
+    pub(super) fn prompt(&self, key: PartitionKey, from: i64, enough: i32, sent: u64) -> Verdict {
         let deleted_at = self.topics.get(&key.topic).and_then(|book| book.deleted_at);
-        let known = self.partitions.get(&key).and_then(|book| book.since.range(from..).next());
-        let known_at = known.filter(|_| min_bytes <= 1).map(|(_, at)| *at);
+        let known_at = self.known_to_hold(key, from, usize::try_from(enough).unwrap_or(0));
         let Some(due) = deleted_at.into_iter().chain(known_at).min() else { return Ok(()) };
         let waited = self.now.saturating_sub(due.max(sent).max(self.slow_until));
         // Where the disk fails to give a segment, what was accepted before waits for the next try, and every answer that saw it too.
@@ -32,6 +32,21 @@ impl Ledger {
             "lost-wakeup",
             format!("a fetch of {key:?} from {from} slept {waited} us beyond its reason to wake"),
         )
+    }
+
+    /// Since when that many bytes of batches are known in a partition from that offset on.
+    fn known_to_hold(&self, key: PartitionKey, from: i64, enough: usize) -> Option<u64> {
+        let book = self.partitions.get(&key)?;
+        let (mut bytes, mut at) = (0, 0);
+        for (offset, since) in book.since.range(from..) {
+            let op = book.facts.get(offset).and_then(|(number, _)| self.op(*number));
+            bytes += op.map_or(0, |op| HEADER_BYTES + op.records.len());
+            at = since.max(&at).to_owned();
+            if bytes >= enough && bytes > 0 {
+                return Some(at);
+            }
+        }
+        None
     }
 
     /// Somebody was told of a leader epoch.

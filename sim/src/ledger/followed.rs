@@ -20,7 +20,7 @@ impl Ledger {
             error => return broken("wrong-error", format!("fetch error {error} of a session")),
         }
         for (key, from, _) in &asked.parts {
-            self.prompt(*key, *from, asked.min_bytes, open.since)?;
+            self.prompt(*key, *from, asked.enough, open.since)?;
         }
         let mut told = Vec::new();
         let mut has_data = false;

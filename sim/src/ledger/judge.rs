@@ -29,8 +29,8 @@ impl Ledger {
         match (open.asked.clone(), response) {
             (Asked::Produce(ops), Response::Produce(response)) => self.produced(&ops, &open, response),
             (Asked::Produce(_), Response::Silence) => Ok(()),
-            (Asked::Fetch(key, from, known, min_bytes), Response::Fetch(answer)) => {
-                self.prompt(key, from, min_bytes, since)?;
+            (Asked::Fetch(key, from, known, enough), Response::Fetch(answer)) => {
+                self.prompt(key, from, enough, since)?;
                 self.fetched(key, from, known, open.start(key), answer)
             }
             (Asked::Follow(followed), Response::Fetch(answer)) => self.followed(&followed, &open, answer),

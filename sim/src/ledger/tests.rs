@@ -248,7 +248,7 @@ fn a_session_is_told_what_changed_and_nothing_else() {
     assert_eq!(talk.produce(1, &plain(1), (0, 0, -1)), "");
     let other = PartitionKey { topic: TOPIC, index: 1 };
     let asks = |whole, parts: &[(PartitionKey, i64, i64)]| {
-        Asked::Follow(Followed { parts: parts.to_vec(), whole, min_bytes: 1 })
+        Asked::Follow(Followed { parts: parts.to_vec(), whole, enough: 1 })
     };
     let answer = |partitions: Vec<FetchedPartition>| {
         let topic = FetchedTopic { id: TOPIC, partitions, ..FetchedTopic::default() };

@@ -565,6 +565,14 @@ pub const CATALOGUE: &[PlantedBug] = &[
         300,
     ),
     bug(
+        Mutant::Core(Planted::FullAnswerWaits),
+        "full-answer-waits",
+        "a fetch that can hold no more waits for the rest of what it wants at least",
+        "long poll",
+        &["lost-wakeup"],
+        3000,
+    ),
+    bug(
         Mutant::Core(Planted::DeletionWakesNobody),
         "deletion-wakes-nobody",
         "a parked fetch is not woken by the deletion of its topic",

@@ -1,6 +1,6 @@
 //! Which batches a fetch would get now.
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 
 use crate::{
     broker::{
@@ -27,6 +27,10 @@ pub(super) struct Plan {
     pub(super) bytes: u64,
     /// Something that must be told at once.
     pub(super) has_error: bool,
+    /// A bound of the answer is reached, or of what one read takes: waiting does not bring more.
+    pub(super) is_full: bool,
+    /// Parts that got less than their share because the answer was full.
+    pub(super) cut_short: BTreeSet<usize>,
 }
 
 /// The batches of one part.
@@ -46,6 +50,8 @@ impl Plan {
             batches: Vec::with_capacity(count),
             bytes: 0,
             has_error: false,
+            is_full: false,
+            cut_short: BTreeSet::new(),
         };
         for part in &job.parts {
             let mut answer = FetchedPartition { index: part.index, ..FetchedPartition::default() };
@@ -95,12 +101,20 @@ impl Plan {
         place: &Place,
         max_bytes: u32,
     ) -> Option<ReadBatches> {
-        let left = u64::from(max_bytes).saturating_sub(self.bytes).min(u64::from(part.max_bytes));
+        let room = u64::from(max_bytes).saturating_sub(self.bytes);
+        let left = room.min(u64::from(part.max_bytes));
+        let takes = place.bytes.min(left.max(1));
+        if takes < place.bytes || place.end < partition.visible {
+            self.is_full = true;
+        }
+        if room < place.bytes.min(u64::from(part.max_bytes)) {
+            self.cut_short.insert(self.answers.len());
+        }
         if left == 0 && self.bytes > 0 {
             return None;
         }
         mark(Mark::FetchStored);
-        self.bytes += place.bytes.min(left.max(1));
+        self.bytes += takes;
         Some(ReadBatches {
             object: place.object,
             partition: partition.id,
@@ -116,10 +130,14 @@ impl Plan {
         let mut part_bytes = 0;
         for entry in partition.batches.from_offset(part.offset) {
             let len = u64::from(entry.len());
-            let within =
-                part_bytes + len <= u64::from(part.max_bytes) && self.bytes + len <= u64::from(max_bytes);
+            let in_share = part_bytes + len <= u64::from(part.max_bytes);
+            let within = in_share && self.bytes + len <= u64::from(max_bytes);
             if !within && self.bytes > 0 {
                 mark(Mark::FetchBounded);
+                self.is_full = true;
+                if in_share {
+                    self.cut_short.insert(self.answers.len());
+                }
                 break;
             }
             entries.push(*entry);
@@ -127,6 +145,7 @@ impl Plan {
             self.bytes += len;
             if !within {
                 mark(Mark::FetchFirstWhole);
+                self.is_full = true;
                 break;
             }
         }

@@ -1,7 +1,10 @@
 //! Incremental fetch sessions (KIP-227): the broker remembers what a consumer asks for and what it was told, so that
 //! only changes travel.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 
 use kafka_protocol::messages::{FetchRequest, TopicName};
 
@@ -34,7 +37,7 @@ struct Session {
     epoch: i32,
     last_used: Instant,
     places: BTreeMap<Key, u64>,
-    /// In the order in which they are served; what got data moves to the end.
+    /// In the order in which they are served. A part that got its share moves to the end; one that was cut short stays in front.
     parts: BTreeMap<u64, Followed>,
     next_place: u64,
 }
@@ -154,13 +157,15 @@ impl Sessions {
         session: Option<(i32, bool)>,
         parts: Vec<Part>,
         answers: Vec<FetchedPartition>,
+        cut_short: &BTreeSet<usize>,
     ) -> FetchAnswer {
         let mut answer =
             FetchAnswer { session_id: session.map_or(0, |(id, _)| id), ..FetchAnswer::default() };
-        for (part, fetched) in parts.into_iter().zip(answers) {
+        for (at, (part, fetched)) in parts.into_iter().zip(answers).enumerate() {
             let follower = session.and_then(|(id, _)| self.sessions.get_mut(&id));
             let incremental = session.is_some_and(|(_, incremental)| incremental);
-            let tell = follower.is_none_or(|session| session.told(&part, &fetched)) || !incremental;
+            let tell = follower.is_none_or(|session| session.told(&part, &fetched, cut_short.contains(&at)))
+                || !incremental;
             if !tell {
                 continue;
             }
@@ -202,7 +207,7 @@ impl Session {
     }
 
     /// Notes what a partition is told. Returns whether there is anything to tell.
-    fn told(&mut self, part: &Part, fetched: &FetchedPartition) -> bool {
+    fn told(&mut self, part: &Part, fetched: &FetchedPartition, cut_short: bool) -> bool {
         let key = key(part);
         let Some(place) = self.places.get(&key).copied() else { return true };
         let Some(followed) = self.parts.get_mut(&place) else { return true };
@@ -217,6 +222,7 @@ impl Session {
         // An error is told again each time, as long as it stands.
         followed.told = (!failed).then_some(now);
         if has_data
+            && !cut_short
             && !planted(Planted::SessionNeverTurns)
             && let Some(followed) = self.parts.remove(&place)
         {
