@@ -13,6 +13,7 @@ pub mod batch;
 mod decompress;
 mod fetch;
 mod header;
+mod inflated;
 mod intake;
 mod preflight;
 pub mod records;

@@ -3,7 +3,7 @@
 //!
 //! Memory is bounded by what went in or by a constant, never by a length that the bytes claim: gzip and zstd come
 //! in pieces of 64 KiB, zstd keeps a window of up to 8 MiB beside them, lz4 comes in blocks of up to 4 MiB, and
-//! snappy takes 32 bytes per byte.
+//! snappy in blocks of up to 32 MiB.
 
 use alloc::{boxed::Box, vec::Vec};
 
@@ -20,6 +20,8 @@ use ruzstd::{
 const PIECE_BYTES: usize = 64 << 10;
 /// A snappy copy element of three bytes stands for at most 64: nothing grows more than this.
 const SNAPPY_GROWTH_MAX: usize = 32;
+/// Largest block of snappy, inflated: librdkafka sends a batch as one block.
+const SNAPPY_BLOCK_BYTES_MAX: usize = 32 << 20;
 /// Snappy as the Java library frames it ("xerial"): this magic, two versions of four bytes, then blocks.
 const XERIAL_MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
 const XERIAL_HEADER_BYTES: usize = 16;
@@ -139,7 +141,7 @@ fn pull_snappy(rest: &mut &[u8], blocks: bool, out: &mut Vec<u8>) -> Result<bool
         core::mem::take(rest)
     };
     let len = snap::raw::decompress_len(block).map_err(|_| InflowDamage)?;
-    if len > block.len().saturating_mul(SNAPPY_GROWTH_MAX) {
+    if len > block.len().saturating_mul(SNAPPY_GROWTH_MAX).min(SNAPPY_BLOCK_BYTES_MAX) {
         return Err(InflowDamage);
     }
     let from = out.len();

@@ -2,9 +2,9 @@
 //! a restart would choke on. Codes follow Kafka 4 (`ProduceRequest.validateRecords`, `LogValidator`,
 //! `DefaultRecordBatch`); where this is stricter or differs, the line says so.
 //!
-//! **Records inside compressed batches are not looked at**: inflating each would cost more than all else a
-//! produce does. A client can so store a compressed batch that consumers cannot read, in its own topics. Kafka
-//! does inflate. The batch's header and checksum are held to the same rules either way.
+//! Compressed batches are inflated, in the task of the connection, and their records walked as those of others are: a batch that
+//! its consumers cannot inflate, or with other records than it announces, would stop each of them for ever. What one batch may
+//! inflate to is bounded by [`INFLATED_BYTES_MAX`], which Kafka does not bound.
 
 use alloc::vec::Vec;
 
@@ -16,10 +16,14 @@ use super::{
         Batch, BatchHeader, BatchRefusal, CONTROL, CRC_COVERS_FROM, DELETE_HORIZON, HEADER_BYTES,
         LENGTH_OVERHEAD, LOG_APPEND_TIME, TRANSACTIONAL,
     },
-    records::{INFLATED_BYTES_MAX, RECORD_BYTES_MIN, Records},
+    inflated::InflatedRecords,
+    records::{INFLATED_BYTES_MAX, RECORD_BYTES_MIN, Record, RecordDamage, Records},
 };
 use crate::{
-    error_code::{CORRUPT_MESSAGE, INVALID_RECORD, INVALID_TIMESTAMP, UNSUPPORTED_COMPRESSION_TYPE},
+    error_code::{
+        CORRUPT_MESSAGE, INVALID_RECORD, INVALID_TIMESTAMP, MESSAGE_TOO_LARGE, UNSUPPORTED_COMPRESSION_TYPE,
+    },
+    limits::MESSAGE_BYTES_MAX,
     port::{ProduceIntake, ProducePartition, ProduceTopic},
     units::{Timestamp, TopicId},
 };
@@ -91,12 +95,23 @@ pub(super) fn check_batch(bytes: &Bytes, version: i16) -> Result<Batch, BatchRef
         return refuse(CORRUPT_MESSAGE, "the checksum of the record batch does not match");
     }
     check_header(&header)?;
-    if header.codec() == 0 {
-        let max_timestamp = check_records(&header, &bytes[HEADER_BYTES..])?;
-        // As Kafka does: the header is made to say what the records say, and the CRC follows.
-        if max_timestamp != header.max_timestamp {
-            header.amend_max_timestamp(max_timestamp, bytes.len() - HEADER_BYTES);
+    // No topic may allow it: refused before it is inflated.
+    if len > MESSAGE_BYTES_MAX as usize {
+        return refuse(MESSAGE_TOO_LARGE, "the record batch is larger than any topic allows");
+    }
+    let records = &bytes[HEADER_BYTES..];
+    let max_timestamp = if header.codec() == 0 {
+        let deltas = |record: Record<'_>| (record.timestamp_delta, record.offset_delta);
+        check_records(&header, Records::of(records).map(|record| record.map(deltas)))?
+    } else {
+        match InflatedRecords::open(header.codec(), records) {
+            Ok(inflated) => check_records(&header, inflated)?,
+            Err(RecordDamage) => return refuse(INVALID_RECORD, "the records cannot be decompressed"),
         }
+    };
+    // As Kafka does: the header is made to say what the records say, and the CRC follows.
+    if max_timestamp != header.max_timestamp {
+        header.amend_max_timestamp(max_timestamp, records.len());
     }
     Ok(Batch { header, records: bytes.slice(HEADER_BYTES..) })
 }
@@ -109,8 +124,7 @@ fn check_header(header: &BatchHeader) -> Result<(), BatchRefusal> {
     if header.record_count <= 0 || header.last_offset_delta != header.record_count - 1 {
         return refuse(INVALID_RECORD, "the record count and the last offset delta do not agree");
     }
-    // Not in Kafka, which counts the records of compressed batches: without a bound one small batch could burn
-    // two billion offsets.
+    // Refused before they are counted.
     if header.record_count as usize > INFLATED_BYTES_MAX / RECORD_BYTES_MIN {
         return refuse(INVALID_RECORD, "the record count is larger than any batch can hold");
     }
@@ -139,19 +153,22 @@ fn check_header(header: &BatchHeader) -> Result<(), BatchRefusal> {
     Ok(())
 }
 
-/// Walks uncompressed records: each well-formed, as many as the header says, offset deltas counting up from 0
-/// (Kafka leaves those to the client). Returns the largest timestamp.
-fn check_records(header: &BatchHeader, bytes: &[u8]) -> Result<Timestamp, BatchRefusal> {
+/// Walks the deltas of records: each well-formed, as many as the header says, offset deltas counting up from 0. Returns the largest
+/// timestamp.
+fn check_records(
+    header: &BatchHeader,
+    records: impl Iterator<Item = Result<(i64, i32), RecordDamage>>,
+) -> Result<Timestamp, BatchRefusal> {
     let mut count = 0;
     let mut max_timestamp = NO_TIMESTAMP;
-    for record in Records::of(bytes) {
-        let Ok(record) = record else {
-            return refuse(INVALID_RECORD, "a record is malformed");
+    for deltas in records {
+        let Ok((timestamp_delta, offset_delta)) = deltas else {
+            return refuse(INVALID_RECORD, "a record is malformed, or cannot be decompressed");
         };
-        if count == header.record_count || record.offset_delta != count {
+        if count == header.record_count || offset_delta != count {
             return refuse(INVALID_RECORD, "the records are not those that the batch header announces");
         }
-        let Some(timestamp) = header.base_timestamp.0.checked_add(record.timestamp_delta) else {
+        let Some(timestamp) = header.base_timestamp.0.checked_add(timestamp_delta) else {
             return refuse(INVALID_TIMESTAMP, "the timestamp of a record is out of range");
         };
         max_timestamp = max_timestamp.max(Timestamp(timestamp));

@@ -19,14 +19,15 @@ use bytes::Bytes;
 use super::{
     batch::{BatchHeader, HEADER_BYTES, LOG_APPEND_TIME},
     decompress::Inflow,
+    inflated::InflatedRecords,
     varint,
 };
 use crate::units::{Offset, Timestamp};
 
 /// Fewest bytes of a record, its length included.
 pub const RECORD_BYTES_MIN: usize = 7;
-/// Most bytes that the head of a record takes: length, attributes, timestamp delta and offset delta.
-const HEAD_BYTES_MAX: usize = 5 + 1 + 10 + 5;
+/// Most bytes that the head of a record takes: attributes, timestamp delta and offset delta, and its length in front.
+pub(super) const HEAD_BYTES_MAX: usize = 5 + 1 + 10 + 5;
 /// Most bytes that are taken out of one compressed batch, whatever it claims to hold: a batch is searched in the
 /// task of one connection, and a megabyte of zeros compressed can stand for gigabytes.
 pub const INFLATED_BYTES_MAX: usize = 128 << 20;
@@ -90,7 +91,7 @@ impl<'a> Iterator for Records<'a> {
 }
 
 #[inline]
-fn take_record<'a>(rest: &mut &'a [u8]) -> Option<Record<'a>> {
+pub(super) fn take_record<'a>(rest: &mut &'a [u8]) -> Option<Record<'a>> {
     let len = usize::try_from(varint::signed(rest)?).ok()?;
     let (mut body, behind) = rest.split_at_checked(len)?;
     *rest = behind;
@@ -107,7 +108,7 @@ fn take_record<'a>(rest: &mut &'a [u8]) -> Option<Record<'a>> {
 }
 
 #[inline]
-fn take_deltas(body: &mut &[u8]) -> Option<(i64, i32)> {
+pub(super) fn take_deltas(body: &mut &[u8]) -> Option<(i64, i32)> {
     *body = body.get(1..)?; // The attributes: unused, not looked at by Kafka either.
     Some((varint::signed_long(body)?, varint::signed(body)?))
 }
@@ -160,8 +161,8 @@ pub fn find_by_timestamp(
         }
         return Ok(None);
     }
-    let mut heads = Heads::of(Inflow::open(header.codec(), records).ok_or(RecordDamage)?);
-    while let Some((timestamp_delta, offset_delta)) = heads.next()? {
+    for deltas in InflatedRecords::open(header.codec(), records)? {
+        let (timestamp_delta, offset_delta) = deltas?;
         let here = at(timestamp_delta, offset_delta).ok_or(RecordDamage)?;
         if here.0 >= from && here.1 >= timestamp {
             return Ok(Some(here));
@@ -193,58 +194,6 @@ fn joined(slices: &[Bytes]) -> Cow<'_, [u8]> {
     match slices {
         [one] => Cow::Borrowed(one),
         several => Cow::Owned(several.concat()),
-    }
-}
-
-/// Heads of records out of compressed bytes. Bodies are inflated and dropped.
-struct Heads<'a> {
-    inflow: Inflow<'a>,
-    /// Inflated and not yet walked, from `at` on.
-    buffer: Vec<u8>,
-    at: usize,
-    inflated: usize,
-}
-
-impl<'a> Heads<'a> {
-    fn of(inflow: Inflow<'a>) -> Heads<'a> {
-        Heads { inflow, buffer: Vec::new(), at: 0, inflated: 0 }
-    }
-
-    fn next(&mut self) -> Result<Option<(i64, i32)>, RecordDamage> {
-        while self.buffer.len() - self.at < HEAD_BYTES_MAX && self.pull()? {}
-        let all = &self.buffer[self.at..];
-        if all.is_empty() {
-            return Ok(None);
-        }
-        let mut rest = all;
-        let len = varint::signed(&mut rest).and_then(|len| usize::try_from(len).ok()).ok_or(RecordDamage)?;
-        let mut body = &rest[..len.min(rest.len())];
-        let deltas = take_deltas(&mut body).ok_or(RecordDamage)?;
-        let end = all.len() - rest.len() + len;
-        self.skip(end)?;
-        Ok(Some(deltas))
-    }
-
-    fn skip(&mut self, mut len: usize) -> Result<(), RecordDamage> {
-        while self.buffer.len() - self.at < len {
-            len -= self.buffer.len() - self.at;
-            self.at = self.buffer.len();
-            if !self.pull()? {
-                return Err(RecordDamage);
-            }
-        }
-        self.at += len;
-        Ok(())
-    }
-
-    /// Inflates some more; false at the end.
-    fn pull(&mut self) -> Result<bool, RecordDamage> {
-        self.buffer.drain(..self.at);
-        self.at = 0;
-        let before = self.buffer.len();
-        let more = self.inflow.pull(&mut self.buffer).map_err(|_| RecordDamage)?;
-        self.inflated += self.buffer.len() - before;
-        if self.inflated > INFLATED_BYTES_MAX { Err(RecordDamage) } else { Ok(more) }
     }
 }
 

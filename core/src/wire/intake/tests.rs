@@ -1,3 +1,5 @@
+use alloc::vec;
+
 use kafka_protocol::messages::{
     TopicName,
     produce_request::{PartitionProduceData, TopicProduceData},
@@ -112,6 +114,52 @@ fn codecs_are_those_that_kafka_knows_and_zstd_needs_version_7() {
     let refusal = check_batch(&bytes, 6).expect_err("too old");
     assert_eq!(refusal.error_code, UNSUPPORTED_COMPRESSION_TYPE);
     assert!(check_batch(&bytes, 7).is_ok());
+}
+
+#[test]
+fn compressed_records_are_held_to_what_their_batch_announces() {
+    let taken = |codec: i16, count: i32, bytes: &[u8]| {
+        let mut header = header(&DELTAS);
+        header.attributes = codec;
+        (header.record_count, header.last_offset_delta) = (count, count - 1);
+        check_batch(&sample::batch(header, bytes), 9).map_or_else(|refusal| refusal.error_code, |_| 0)
+    };
+    let of = |codec, plain: &[u8]| sample::compressed(&mut Dice(2), codec, plain);
+    let gap = [record(0, 0, b"a"), record(0, 2, b"b")].concat();
+    for codec in 1..=4 {
+        assert_eq!(taken(codec, 3, &of(codec, &records(&DELTAS))), 0, "codec {codec}");
+        assert_eq!(taken(codec, 9, &of(codec, &records(&DELTAS))), INVALID_RECORD, "too few, codec {codec}");
+        assert_eq!(taken(codec, 2, &of(codec, &records(&DELTAS))), INVALID_RECORD, "too many, codec {codec}");
+        assert_eq!(taken(codec, 2, &of(codec, &gap)), INVALID_RECORD, "a gap, codec {codec}");
+        assert_eq!(taken(codec, 1, b"no frame at all"), INVALID_RECORD, "codec {codec}");
+        assert_eq!(taken(codec, 1, b""), INVALID_RECORD, "codec {codec}");
+        assert_eq!(taken(codec, 3, &records(&DELTAS)), INVALID_RECORD, "not compressed, codec {codec}");
+        let whole = of(codec, &records(&DELTAS));
+        assert_eq!(taken(codec, 3, &whole[..whole.len() / 2]), INVALID_RECORD, "cut, codec {codec}");
+    }
+}
+
+#[test]
+fn the_largest_timestamp_of_a_compressed_batch_is_that_of_its_records() {
+    for codec in 1..=4 {
+        let mut header = header(&DELTAS);
+        header.attributes = codec;
+        let told = header.max_timestamp;
+        header.max_timestamp = Timestamp(told.0 + 1_000_000);
+        let bytes = sample::batch(header, &sample::compressed(&mut Dice(1), codec, &records(&DELTAS)));
+        let batch = check_batch(&bytes, 9).expect("a header that is amended");
+        assert_eq!(batch.header.max_timestamp, told, "codec {codec}");
+        let stored = [&batch.header.encode()[..], &batch.records].concat();
+        assert_eq!(crc32c::crc32c(&stored[CRC_COVERS_FROM..]), batch.header.crc, "codec {codec}");
+    }
+}
+
+#[test]
+fn a_batch_that_no_topic_allows_is_refused_before_it_is_looked_into() {
+    let mut header = header(&DELTAS);
+    header.attributes = 1;
+    let bytes = sample::batch(header, &vec![0; MESSAGE_BYTES_MAX as usize]);
+    assert_eq!(check_batch(&bytes, 9).expect_err("too large").error_code, MESSAGE_TOO_LARGE);
 }
 
 #[test]
