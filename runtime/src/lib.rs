@@ -2,7 +2,7 @@
 //!
 //! [`settings`]: what an operator may say. [`server`]: from a start to a stop. [`driver`]: the brain and who runs it.
 //! [`connection`]: one client. [`shards`]: the threads they live on. [`lanes`]: disk work on threads, or on simulated tasks. [`disk`]: real files.
-//! [`couriers`] and [`object`]: the same for the object store.
+//! [`couriers`] and [`object`]: the same for the object store. [`printer`]: log lines.
 //! [`cli`]: a client, for those who have no other.
 
 mod bug;
@@ -15,6 +15,7 @@ pub mod frames;
 pub mod lanes;
 pub mod metrics;
 pub mod object;
+pub mod printer;
 pub mod server;
 pub mod settings;
 pub mod shards;

@@ -1,7 +1,7 @@
 //! The `evenkeel` command.
 
 use std::{
-    io::{self, IsTerminal, stderr},
+    io::{self, IsTerminal, Write, stderr},
     net::SocketAddr,
     process::ExitCode,
     sync::Arc,
@@ -18,6 +18,7 @@ use evenkeel::{
         Deadlines, Objects, StorePlace,
         probe::{self, Doubt},
     },
+    printer,
     server::{self, Ended},
     settings::{Command, CommandLine, HostPort, Serve},
     shards::Shards,
@@ -66,19 +67,33 @@ fn client(command: cli::Command) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(cli::run(command, stop_signals)),
         Err(error) => {
-            eprintln!("evenkeel: cannot wait for events: {error}");
+            // Nobody may be there to read it.
+            let _ = writeln!(stderr(), "evenkeel: cannot wait for events: {error}");
             ExitCode::from(UNUSABLE)
         }
     }
 }
 
-fn broker(mut settings: Serve) -> ExitCode {
+fn broker(settings: Serve) -> ExitCode {
+    let printer = match printer::of_process() {
+        Ok(printer) => printer,
+        Err(error) => {
+            let _ = writeln!(stderr(), "evenkeel: cannot start threads: {error}");
+            return ExitCode::from(UNUSABLE);
+        }
+    };
     tracing_subscriber::fmt()
         .with_max_level(settings.log_level)
         .with_target(false)
         .with_ansi(stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()))
-        .with_writer(stderr)
+        .with_writer(move || printer.clone())
         .init();
+    let code = run(settings);
+    printer::drain();
+    code
+}
+
+fn run(mut settings: Serve) -> ExitCode {
     settings.max_connections = connections_allowed(settings.max_connections);
     // Accepts, keeps the time and hears signals. Connections have threads of their own.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -269,6 +284,7 @@ fn stop_signals() -> io::Result<impl Future<Output = ()>> {
             tracing::warn!(
                 "a second signal: ending at once, without closing the log; the next start recovers"
             );
+            printer::drain();
             std::process::exit(code);
         });
     })
