@@ -10,6 +10,10 @@ pub const SEGMENT_BYTES: u32 = 64 << 20;
 pub const SEGMENT_BYTES_MIN: u32 = 4 * BLOCK_BYTES;
 /// Largest segment: positions inside one are `u32`.
 pub const SEGMENT_BYTES_MAX: u32 = 1 << 30;
+/// Size of the segment with which a broker starts on a full disk, beside the group that recovery copies, bytes.
+pub const LITTLE_ROOM_BYTES: u32 = 1 << 20;
+/// Size of the file that keeps room for a start on a full disk, bytes: a small segment, and a copied group of up to 3 MiB.
+pub const RESERVE_BYTES: u32 = 4 << 20;
 /// Largest request frame, without its length prefix. Kafka's `socket.request.max.bytes`.
 pub const FRAME_BYTES_MAX: u32 = 100 << 20;
 /// Default for the largest record batch a client may send, Kafka's `message.max.bytes`.

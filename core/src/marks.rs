@@ -148,6 +148,7 @@ marks! {
     WalkWitness: "recovery.a younger group proves a loss",
     WalkTorn: "recovery.torn tail cut",
     WalkTornBegin: "recovery.torn begin of a segment cut",
+    RecoveryCramped: "recovery.begun again on a full disk",
     WalkOldestMissing: "recovery.oldest segment missing",
     WalkHoleCovered: "recovery.missing segment that nothing needs",
     WalkHole: "recovery.hole in the numbers",

@@ -48,6 +48,7 @@ pub enum Planted {
     LossOffsetsReused,
     UntrueCheckpointKept,
     ReplayOneShort,
+    ReleasedTooMuch,
     // Cuts and restores.
     CutAheadOfLog,
     ClaimedBeforeDurable,

@@ -222,7 +222,8 @@ fn duplicate(image: &mut Image, from: FileName, to: FileName, amount: usize) -> 
         | FileName::CheckpointDraft(_)
         | FileName::Torn(_)
         | FileName::Lost(..)
-        | FileName::LossReport(_) => None,
+        | FileName::LossReport(_)
+        | FileName::Reserve => None,
     });
     let behind = FileName::Segment(SegmentSequence(last.max().unwrap_or(0) + 1));
     let to = if amount.is_multiple_of(2) { to } else { behind };

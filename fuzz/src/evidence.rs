@@ -40,7 +40,8 @@ pub fn evidence(sound: &Image, damaged: &Image, upto: Lsn, epoch: Epoch) -> Opti
             | FileName::CheckpointDraft(_)
             | FileName::Torn(_)
             | FileName::Lost(..)
-            | FileName::LossReport(_) => None,
+            | FileName::LossReport(_)
+            | FileName::Reserve => None,
         }
     })
 }

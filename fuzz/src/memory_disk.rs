@@ -256,6 +256,18 @@ impl Disk for MemoryDisk {
         })
     }
 
+    fn release(&self, file: FileName, from: u64) {
+        self.with(|inner| {
+            let from = usize::try_from(from).expect("small segments");
+            let Ok(file) = inner.file(file) else { return };
+            let len = file.cached.len();
+            if from < len {
+                file.cached[from..].fill(0);
+                file.touch(from..len);
+            }
+        });
+    }
+
     fn zero(&self, file: FileName, len: u64) -> Result<(), DiskError> {
         self.with(|inner| {
             inner.spend(file)?;

@@ -291,6 +291,21 @@ impl Disk for Files {
         }
     }
 
+    fn release(&self, file: FileName, from: u64) {
+        use rustix::fs::FallocateFlags;
+        let Ok(handle) = self.changing(file) else { return };
+        let len = handle.metadata().map_or(0, |known| known.len()).saturating_sub(from);
+        if len > 0 {
+            // A file system without holes keeps the space.
+            let _ = rustix::fs::fallocate(
+                &*handle,
+                FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
+                from,
+                len,
+            );
+        }
+    }
+
     fn write_at(&self, file: FileName, position: u64, data: &[Bytes]) -> Result<(), DiskError> {
         write_all_at(&*self.changing(file)?, position, data).map_err(|error| failed(Some(file), &error))
     }

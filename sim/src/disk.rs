@@ -86,7 +86,7 @@ impl SimDisk {
         let mut inner = self.inner();
         let Inner { directory, injector } = &mut *inner;
         let contents = directory.file_mut(file).ok_or_else(|| not_found(file))?;
-        let grows = position + count as u64 > contents.len();
+        let grows = (position + count as u64).saturating_sub(contents.len());
         let (kept, failure) = match injector.write(file, count, grows) {
             Ok(()) => (count, None),
             Err((kept, DiskErrorKind::Full)) => (kept, Some(enospc(file))),
@@ -221,7 +221,7 @@ impl Disk for SimDisk {
         let inner = self.inner();
         let total = 1 << 30;
         let used = inner.directory.list().iter().map(|entry| entry.len).sum();
-        let usable = if inner.injector.is_full() { 0 } else { u64::saturating_sub(total, used) };
+        let usable = inner.injector.room().unwrap_or_else(|| u64::saturating_sub(total, used));
         Ok(Space { total, usable })
     }
 
@@ -242,7 +242,7 @@ impl Disk for SimDisk {
 
     fn create(&self, file: FileName) -> Result<(), DiskError> {
         let mut inner = self.inner();
-        if inner.injector.no_room(file) {
+        if inner.injector.no_room(file, 0) {
             return Err(enospc(file));
         }
         inner.directory.create(file);
@@ -255,10 +255,19 @@ impl Disk for SimDisk {
     }
 
     fn reserve(&self, file: FileName, len: u64) -> Result<(), DiskError> {
-        if self.inner().injector.no_room(file) {
+        let mut inner = self.inner();
+        let known = inner.directory.file_mut(file).map_or(0, |contents| contents.len());
+        if inner.injector.no_room(file, len.saturating_sub(known)) {
             return Err(enospc(file));
         }
+        drop(inner);
         self.on(file, |contents| contents.reserve(len))
+    }
+
+    /// What stands there becomes zeros, whatever it was: whoever gives back too much has lost it.
+    fn release(&self, file: FileName, from: u64) {
+        // A file that is not there has nothing to give.
+        let _ = self.on(file, |contents| contents.clear_from(from));
     }
 
     fn write_at(&self, file: FileName, position: u64, data: &[Bytes]) -> Result<(), DiskError> {

@@ -574,11 +574,12 @@ pub fn fetch_topic(key: PartitionKey, from: i64, partition_max_bytes: i32) -> Fe
     FetchTopic::default().with_topic_id(uuid::Uuid::from_bytes(key.topic.0)).with_partitions(vec![partition])
 }
 
-/// Where a partition begins, as the broker itself has it.
-pub(crate) fn log_start(broker: &Broker, key: PartitionKey) -> Option<i64> {
+/// Where a partition begins, as the broker itself has it, and whether that is durable.
+pub(crate) fn log_start(broker: &Broker, key: PartitionKey) -> Option<(i64, bool)> {
     let state = broker.state()?;
     let id = state.topic(key.topic)?.partition_id(key.index)?;
-    Some(state.partition(id)?.log_start.0)
+    let partition = state.partition(id)?;
+    Some((partition.log_start.0, Some(partition.start_known) <= broker.durable()))
 }
 
 /// See [`Probe::canonical`].

@@ -159,6 +159,8 @@ pub struct Shape {
     pub retention_bytes: u64,
     /// Time between two looks for what is not to be kept, in microseconds.
     pub retention_check_micros: u64,
+    /// Bytes that a full disk has left at most; 0: none.
+    pub room_bytes: u64,
     /// Typical time of a write and of a sync in microseconds.
     pub write_micros: u64,
     /// See [`Shape::write_micros`].
@@ -247,6 +249,7 @@ impl Shape {
         let mut keeping = Dice::of(seed, "stewards");
         let mut joins = Dice::of(seed, "merges");
         let mut disasters = Dice::of(seed, "disasters");
+        let mut room = Dice::of(seed, "room");
         let mut age = Dice::of(seed, "retention");
         let retained = age.chance(200);
         let (by_time, by_bytes) = (age.chance(600), age.chance(600));
@@ -288,6 +291,7 @@ impl Shape {
             over_budget: if weather.chance(200) { 500 } else { 0 },
             resizes: if weather.chance(250) { weather.between(100, 600) } else { 0 },
             disk_losses: if stored && disasters.chance(500) { disasters.between(100, 900) } else { 0 },
+            room_bytes: if room.chance(800) { 3 * u64::from(segment_bytes) } else { 0 },
             write_micros: dice.magnitude(5, 300),
             sync_micros: dice.magnitude(20, 5000),
             stored,
@@ -379,7 +383,7 @@ enum Slot<'a> {
 type Knob = (&'static str, fn(&mut Shape) -> Slot<'_>);
 
 /// Every setting that differs between runs, by name: what a repro keeps, and what shrinking turns down.
-const KNOBS: [Knob; 61] = [
+const KNOBS: [Knob; 62] = [
     ("operations", |shape| Slot::Long(&mut shape.operations)),
     ("crashes", |shape| Slot::Long(&mut shape.crashes)),
     ("crashes_in_recovery", |shape| Slot::Long(&mut shape.crashes_in_recovery)),
@@ -392,6 +396,7 @@ const KNOBS: [Knob; 61] = [
     ("hangs", |shape| Slot::Long(&mut shape.hangs)),
     ("pauses", |shape| Slot::Long(&mut shape.pauses)),
     ("over_budget", |shape| Slot::Long(&mut shape.over_budget)),
+    ("room_bytes", |shape| Slot::Long(&mut shape.room_bytes)),
     ("disk_losses", |shape| Slot::Long(&mut shape.disk_losses)),
     ("resizes", |shape| Slot::Long(&mut shape.resizes)),
     ("fills_up", |shape| Slot::Flag(&mut shape.fills_up)),

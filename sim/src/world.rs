@@ -171,7 +171,7 @@ pub struct World {
     operations_left: u64,
     next_op: u64,
     plan: Plan,
-    full: bool,
+    room: Option<u64>,
     /// Requests to the object store.
     calls: BTreeMap<u64, Call>,
     next_call: u64,
@@ -248,7 +248,7 @@ impl World {
             operations_left: shape.operations,
             next_op: 0,
             plan: Plan::draw(&shape, &mut faults),
-            full: false,
+            room: None,
             calls: BTreeMap::new(),
             next_call: 0,
             store_down: false,

@@ -426,7 +426,7 @@ fn s19_a_retry_after_a_full_disk_is_stored_once() {
     let mut stage = Stage::new();
     let key = first(stage.create("t", 1));
     let producer = stage.producer();
-    stage.probe.disk().arm(Faults { full: true, ..Faults::default() }, 1);
+    stage.probe.disk().arm(Faults { room: Some(0), ..Faults::default() }, 1);
     let (mut sequence, mut refused) = (0, None);
     while refused.is_none() && sequence < 2000 {
         let op = stage.op();

@@ -91,6 +91,15 @@ impl Live {
         Err((error_code::KAFKA_STORAGE_ERROR, String::from(self.no_room())))
     }
 
+    /// The same for what gives room back: a deletion is done as long as there is any room at all.
+    fn check_room_to_delete(&self, refused: Mark) -> Result<(), Refused> {
+        if self.log.accepts_deletion() {
+            return Ok(());
+        }
+        mark(refused);
+        Err((error_code::KAFKA_STORAGE_ERROR, String::from("the disk gives no room for another log segment")))
+    }
+
     fn node(&self) -> BrokerId {
         BrokerId(self.config.node_id)
     }

@@ -102,7 +102,7 @@ impl Live {
         if !planted(Planted::RetentionForgetsItself) {
             turn.at(turn.now.mono.after(self.config.retention_check_interval), Timer::Retention);
         }
-        if self.stopping || !self.accepts() {
+        if self.stopping || !self.log.accepts_deletion() {
             mark(Mark::RetentionWaits);
             return;
         }

@@ -138,6 +138,28 @@ pub struct TornTail {
     pub upto: u32,
 }
 
+/// How much room on the disk the new segment is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// As much as a segment has.
+    Ample,
+    /// Enough for some hundred small changes: the disk is full.
+    Little,
+    /// For nothing beside what a start writes, and no copy of a torn tail.
+    Least,
+}
+
+impl Room {
+    /// For the next attempt, when there was not that much.
+    fn less(self) -> Option<Room> {
+        match self {
+            Room::Ample => Some(Room::Little),
+            Room::Little => Some(Room::Least),
+            Room::Least => None,
+        }
+    }
+}
+
 /// What was found before anything was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -183,6 +205,7 @@ pub struct Recovery {
     verdict: Option<Verdict>,
     /// It waits for [`Recovery::resume`].
     is_empty: bool,
+    room: Room,
     restored: Option<Restored>,
 }
 
@@ -209,6 +232,7 @@ impl Recovery {
             rebuilt: None,
             verdict: None,
             is_empty: false,
+            room: Room::Ample,
             restored: None,
         }
     }
@@ -242,16 +266,34 @@ impl Recovery {
             RecoveryOp::Checkpoint(lsn) => self.checkpoint_read(lsn, result, turn)?,
             RecoveryOp::Scan(sequence) => self.scanned(sequence, one(result)?, turn)?,
             RecoveryOp::Tail => self.rebuild(result.map_err(Refusal::Disk)?, turn)?,
-            RecoveryOp::Rebuild => {
-                result.map_err(Refusal::Disk)?;
-                self.write_identity(turn);
-            }
+            RecoveryOp::Rebuild => match (result, self.room.less()) {
+                (Ok(_), _) => self.write_identity(turn),
+                (Err(error), Some(room)) if error.kind == DiskErrorKind::Full && self.may_begin_again() => {
+                    self.begin_again(room, turn);
+                }
+                (Err(error), _) => return Err(Refusal::Disk(error)),
+            },
             RecoveryOp::Identity => {
                 result.map_err(Refusal::Disk)?;
                 return Ok(self.rebuilt.take());
             }
         }
         Ok(None)
+    }
+
+    /// What an object store gave is not asked for twice.
+    fn may_begin_again(&self) -> bool {
+        self.rebuilt.as_ref().is_some_and(|rebuilt| rebuilt.restored.is_none())
+    }
+
+    /// The disk has no room for the new segment. What was written of it counts for nothing, as if the process had been killed.
+    fn begin_again(&mut self, room: Room, turn: &mut Turn<'_>) {
+        mark(Mark::RecoveryCramped);
+        turn.tell(Notice::warn(String::from(
+            "the disk is full: starting with a smaller log segment; writes are refused until there is room for a whole one",
+        )));
+        let fresh = Recovery::begin(self.config.clone(), turn);
+        *self = Recovery { room, started: self.started, ..fresh };
     }
 
     fn listed(&mut self, reply: DiskReply, turn: &mut Turn<'_>) {
@@ -299,7 +341,8 @@ impl Recovery {
             | FileName::CheckpointDraft(_)
             | FileName::Torn(_)
             | FileName::Lost(..)
-            | FileName::LossReport(_) => None,
+            | FileName::LossReport(_)
+            | FileName::Reserve => None,
         });
         self.layout = Layout::new(
             fronts.zip(replies).map(|((sequence, len), block)| (sequence, len, front_of(&block))),
@@ -468,7 +511,8 @@ impl Recovery {
             | FileName::Checkpoint(_)
             | FileName::CheckpointDraft(_)
             | FileName::Torn(_)
-            | FileName::Lost(..) => None,
+            | FileName::Lost(..)
+            | FileName::Reserve => None,
         });
         self.walk.conclude(&self.layout, &mut self.state, identity_epoch, reports.max(), turn);
         if self.config.accept_loss_from.is_none() && self.walk.is_damaged() {

@@ -4,7 +4,7 @@ use alloc::{format, string::String, vec::Vec};
 use core::fmt;
 
 use crate::{
-    port::{DiskError, FileName},
+    port::{DiskError, DiskErrorKind, FileName},
     units::{Epoch, Lsn, Offset},
 };
 
@@ -150,6 +150,11 @@ impl fmt::Display for Refusal {
                 }
                 f.write_str(". Use that version.")
             }
+            Refusal::Disk(error) if error.kind == DiskErrorKind::Full => write!(
+                f,
+                "refusing to start: {error}. A start needs room for a small log segment, 64 KiB and the size of the last write. \
+                 Nothing is lost: make room on the disk, and start again."
+            ),
             Refusal::Disk(error) => write!(
                 f,
                 "refusing to start: {error}. A log that cannot be read is not an empty log; nothing was given up."

@@ -15,7 +15,7 @@ use crate::{
     limits::{BLOCK_BYTES, GROUP_RECORDS_MAX, MARKER_DELAY},
     log::{
         entry::{APPEND_HEAD_BYTES, Entry},
-        group::{GroupHeader, GroupKind, padded_len},
+        group::{GROUP_HEADER_BYTES, GroupHeader, GroupKind, padded_len},
         segment::{SegmentHeader, salt_behind},
     },
     marks::{Mark, mark},
@@ -112,6 +112,8 @@ pub struct Log {
     first_segment: SegmentSequence,
     tail: Tail,
     staged: VecDeque<Staged>,
+    /// Bytes of them, padding left out.
+    staged_bytes: usize,
     next: Lsn,
     durable: Lsn,
     /// What the newest durable group says is synced. Behind `durable`: a marker is owed.
@@ -158,6 +160,7 @@ impl Log {
             next_spare: tail.segment.next(),
             tail,
             staged: VecDeque::new(),
+            staged_bytes: 0,
             next,
             durable: next,
             told: Lsn(0),
@@ -204,6 +207,20 @@ impl Log {
         !self.closing && (self.prepare_failures == 0 || !self.spares.is_empty())
     }
 
+    /// Whether a deletion may be staged, which gives room back: also into the last segment that the disk gave, as long as it certainly
+    /// fits there.
+    #[must_use]
+    pub fn accepts_deletion(&self) -> bool {
+        if self.closing || self.accepts() {
+            return !self.closing;
+        }
+        // Behind the group on its way: each staged entry in a group of its own at worst, the deletion in one block, and the seal.
+        let tail = self.writing.as_ref().map_or(&self.tail, |writing| &writing.tail);
+        let staged = self.staged_bytes + self.staged.len() * (GROUP_HEADER_BYTES + BLOCK_BYTES as usize);
+        let needed = staged + 2 * BLOCK_BYTES as usize;
+        needed <= (tail.segment_bytes - tail.position) as usize
+    }
+
     /// Whether nothing may be staged any more.
     #[must_use]
     pub fn is_closing(&self) -> bool {
@@ -229,6 +246,7 @@ impl Log {
         let lsn = self.next;
         self.next = lsn.plus(1);
         let head_len = u32::try_from(head_len).expect("heads are below 64 KiB");
+        self.staged_bytes += head_len as usize + records.len();
         self.staged.push_back(Staged { lsn, entry, records, head_len });
         lsn
     }
@@ -459,6 +477,7 @@ impl Log {
         let front_at = data.len();
         data.push(Bytes::new());
         for staged in self.staged.drain(..count) {
+            self.staged_bytes -= staged.head_len as usize + staged.records.len();
             staged.entry.encode_head(&mut heads);
             let place = Place { segment: tail.segment, position };
             let mut batch_header = Bytes::new();

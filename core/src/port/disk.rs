@@ -38,6 +38,8 @@ pub enum FileName {
     Lost(Epoch, SegmentSequence),
     /// What was lost when the operator accepted a loss, and began this epoch.
     LossReport(Epoch),
+    /// Zeros, whose space a start takes when the disk is full.
+    Reserve,
 }
 
 impl fmt::Display for FileName {
@@ -52,6 +54,7 @@ impl fmt::Display for FileName {
             FileName::Torn(n) => write!(f, "torn-{:020}", n.0),
             FileName::Lost(epoch, n) => write!(f, "lost-{:010}-{:020}", epoch.0, n.0),
             FileName::LossReport(n) => write!(f, "loss-report-{:010}", n.0),
+            FileName::Reserve => f.write_str("reserve"),
         }
     }
 }
@@ -67,6 +70,7 @@ impl FileName {
         let parsed = match (stem.rsplit_once('-'), draft) {
             (None, false) if stem == "identity" => FileName::Identity,
             (None, true) if stem == "identity" => FileName::IdentityDraft,
+            (None, false) if stem == "reserve" => FileName::Reserve,
             (Some(("log", n)), false) => FileName::Segment(SegmentSequence(n.parse().ok()?)),
             (Some(("log", n)), true) => FileName::SegmentDraft(SegmentSequence(n.parse().ok()?)),
             (Some(("checkpoint", n)), false) => FileName::Checkpoint(Lsn(n.parse().ok()?)),
@@ -146,6 +150,14 @@ pub enum DiskStep {
         file: FileName,
         /// Its size then.
         len: u64,
+    },
+    /// Give back the space behind this place, where nothing but zeros stands. They stay zeros, and the file keeps its size. As much as
+    /// the system can: it never fails.
+    Release {
+        /// Which file.
+        file: FileName,
+        /// First byte.
+        from: u64,
     },
     /// Bytes at a position, gathered from slices.
     Write {
@@ -280,6 +292,8 @@ pub trait Disk: Send + Sync {
     fn reserve(&self, file: FileName, len: u64) -> Result<(), DiskError> {
         self.zero(file, len)
     }
+    /// Makes the file's bytes from `from` on a hole, where the system can. They are zeros already.
+    fn release(&self, _file: FileName, _from: u64) {}
     /// Writes all slices, one behind the other.
     fn write_at(&self, file: FileName, position: u64, data: &[Bytes]) -> Result<(), DiskError>;
     /// fdatasync.
@@ -320,6 +334,10 @@ fn perform_step(disk: &dyn Disk, step: &DiskStep) -> Result<DiskReply, DiskError
         DiskStep::Create(file) => disk.create(*file).map(|()| DiskReply::Done),
         DiskStep::Zero { file, len } => disk.zero(*file, *len).map(|()| DiskReply::Done),
         DiskStep::Reserve { file, len } => disk.reserve(*file, *len).map(|()| DiskReply::Done),
+        DiskStep::Release { file, from } => {
+            disk.release(*file, *from);
+            Ok(DiskReply::Done)
+        }
         DiskStep::Write { file, position, data } => {
             disk.write_at(*file, *position, data).map(|()| DiskReply::Done)
         }

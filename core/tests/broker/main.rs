@@ -6,6 +6,7 @@ mod after_restore;
 mod clients;
 mod cuts;
 mod fetch;
+mod full_disk;
 mod groups;
 mod image;
 mod loss;

@@ -38,8 +38,8 @@ type Renamed = (FileName, FileName, Option<Vec<u8>>);
 #[derive(Default)]
 pub(crate) struct Memory {
     files: Mutex<BTreeMap<FileName, Vec<u8>>>,
-    /// While set, no file grows.
-    pub(crate) full: Mutex<bool>,
+    /// While set, no file grows beyond that.
+    full: Mutex<Option<u64>>,
     /// Renames since the directory was synced.
     renamed: Mutex<Vec<Renamed>>,
     /// While set, no file can be removed.
@@ -67,7 +67,12 @@ impl Memory {
     }
 
     pub(crate) fn fill(&self, full: bool) {
-        *self.full.lock().expect("no test panics with it") = full;
+        *self.full.lock().expect("no test panics with it") = full.then_some(0);
+    }
+
+    /// Files of that size fit, larger ones do not.
+    pub(crate) fn leave_room(&self, bytes: u64) {
+        *self.full.lock().expect("no test panics with it") = Some(bytes);
     }
 
     /// The power fails, and one rename is lost. `None`: so many are not open.
@@ -117,12 +122,19 @@ impl Disk for Memory {
         Ok(())
     }
     fn zero(&self, file: FileName, len: u64) -> Result<(), DiskError> {
-        if *self.full.lock().expect("no test panics with it") {
+        if self.full.lock().expect("no test panics with it").is_some_and(|room| len > room) {
             let detail = String::from("No space left on device");
             return Err(DiskError { kind: DiskErrorKind::Full, file: Some(file), detail });
         }
         self.with(|files| files.get_mut(&file).map(|bytes| bytes.resize(len as usize, 0)));
         Ok(())
+    }
+    fn release(&self, file: FileName, from: u64) {
+        self.with(|files| {
+            if let Some(behind) = files.get_mut(&file).and_then(|bytes| bytes.get_mut(from as usize..)) {
+                behind.fill(0);
+            }
+        });
     }
     fn write_at(&self, file: FileName, position: u64, data: &[Bytes]) -> Result<(), DiskError> {
         self.with(|files| {

@@ -32,6 +32,7 @@ pub(super) fn of(step: &DiskStep, all: bool) -> Vec<DiskStep> {
         | DiskStep::ReadBatches { .. }
         | DiskStep::Create(_)
         | DiskStep::Reserve { .. }
+        | DiskStep::Release { .. }
         | DiskStep::Sync(_)
         | DiskStep::SyncDirectory
         | DiskStep::Rename { .. }

@@ -395,6 +395,7 @@ pub(super) fn changes(step: &DiskStep) -> bool {
         DiskStep::Create(_)
         | DiskStep::Zero { .. }
         | DiskStep::Reserve { .. }
+        | DiskStep::Release { .. }
         | DiskStep::Write { .. }
         | DiskStep::Sync(_)
         | DiskStep::SyncDirectory

@@ -15,8 +15,8 @@ pub struct Faults {
     pub read_eio: u64,
     /// The removal of a file fails.
     pub remove_eio: u64,
-    /// There is no room for anything new.
-    pub full: bool,
+    /// There is room for so many bytes and no more.
+    pub room: Option<u64>,
 }
 
 /// Decides when something goes wrong.
@@ -63,15 +63,20 @@ impl Injector {
         fails
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.faults.full
+    /// Bytes that still fit. `None`: as many as there are.
+    pub(super) fn room(&self) -> Option<u64> {
+        self.faults.room
     }
 
-    pub(super) fn no_room(&mut self, file: FileName) -> bool {
-        if self.faults.full {
-            self.injected.push(format!("{file}: ENOSPC"));
+    /// Takes room for so many bytes more; not even for an empty file there is any once all is used up.
+    pub(super) fn no_room(&mut self, file: FileName, bytes: u64) -> bool {
+        let Some(room) = &mut self.faults.room else { return false };
+        if *room > 0 && bytes <= *room {
+            *room -= bytes;
+            return false;
         }
-        self.faults.full
+        self.injected.push(format!("{file}: ENOSPC"));
+        true
     }
 
     /// How many bytes of a write are taken before it fails, and how.
@@ -79,9 +84,9 @@ impl Injector {
         &mut self,
         file: FileName,
         len: usize,
-        grows: bool,
+        grows: u64,
     ) -> Result<(), (usize, DiskErrorKind)> {
-        if grows && self.no_room(file) {
+        if grows > 0 && self.no_room(file, grows) {
             return Err((self.dice.index(len + 1), DiskErrorKind::Full));
         }
         if self.dice.chance(self.faults.write_eio) {

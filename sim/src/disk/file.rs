@@ -61,6 +61,14 @@ impl File {
         self.written(0, len);
     }
 
+    /// Zeros from there to the end.
+    pub(super) fn clear_from(&mut self, from: u64) {
+        if from < self.cache_len {
+            self.cache.zero(size(from), size(self.cache_len));
+            self.written(from, self.cache_len);
+        }
+    }
+
     fn written(&mut self, position: u64, end: u64) {
         if position == end {
             return;

@@ -48,7 +48,8 @@ impl Fingerprint {
             | FileName::IdentityDraft
             | FileName::Torn(_)
             | FileName::Lost(..)
-            | FileName::LossReport(_) => return self.add_bytes(file.to_string().as_bytes()),
+            | FileName::LossReport(_)
+            | FileName::Reserve => return self.add_bytes(file.to_string().as_bytes()),
         };
         let mut text = [b'0'; NAME_BYTES_MAX];
         let digits_end = stem.len() + NAME_DIGITS;

@@ -133,6 +133,7 @@ impl SimDisk {
                 | DiskStep::Create(_)
                 | DiskStep::Zero { .. }
                 | DiskStep::Reserve { .. }
+                | DiskStep::Release { .. }
                 | DiskStep::Write { .. }
                 | DiskStep::Sync(_)
                 | DiskStep::SyncDirectory

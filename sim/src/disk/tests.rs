@@ -141,7 +141,7 @@ fn a_failed_sync_proves_nothing_for_the_next_one() {
 #[test]
 fn a_full_disk_takes_a_part_and_still_overwrites() {
     let disk = prepared();
-    disk.arm(Faults { full: true, ..Faults::default() }, 1);
+    disk.arm(Faults { room: Some(0), ..Faults::default() }, 1);
     write(&disk, 0, 8, 8192);
     let more = disk.write_at(FILE, 8192, &[Bytes::from(vec![1; 4096])]);
     assert_eq!(more, Err(enospc(FILE)));

@@ -442,6 +442,14 @@ pub const CATALOGUE: &[PlantedBug] = &[
         1000,
     ),
     bug(
+        Mutant::Core(Planted::ReleasedTooMuch),
+        "released-too-much",
+        "a start gives back the last block of the segment before its own, which holds a group",
+        "recovery",
+        &["lost-write", "silent-loss", "lost-topic"],
+        100,
+    ),
+    bug(
         Mutant::Core(Planted::ReplayOneShort),
         "replay-one-short",
         "the first record behind a checkpoint is not replayed",

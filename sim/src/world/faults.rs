@@ -67,7 +67,7 @@ impl World {
         let seed = self.faults.bits();
         self.armed += 1;
         let dice = self.source.dice_of(&format!("disk {}", self.armed), seed);
-        self.disk.arm_with(Faults { sync_eio, write_eio, read_eio, remove_eio, full: self.full }, dice);
+        self.disk.arm_with(Faults { sync_eio, write_eio, read_eio, remove_eio, room: self.room }, dice);
     }
 
     pub(super) fn fill(&mut self, full: bool) {
@@ -79,10 +79,16 @@ impl World {
             let text = if full { "the disk is full" } else { "the disk has room" };
             Scene { failed: full, ..Scene::new(Lane::Disk, Kind::Full, text) }
         });
-        self.full = full;
+        self.room = full.then(|| self.room_left());
         self.arm_disk();
         let micros = self.faults.magnitude(1_000, 3_000_000);
         self.after(micros, Happening::Full(!full));
+    }
+
+    /// Bytes that a disk has left that is full: often none, sometimes enough for a start, or for a part of one.
+    fn room_left(&mut self) -> u64 {
+        let most = self.shape.room_bytes;
+        if most > 0 && self.weather.chance(600) { self.weather.magnitude(4096, most) } else { 0 }
     }
 
     /// Whether the process stands still now: a debugger, a virtual machine that is moved, a machine that swaps.

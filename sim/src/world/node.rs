@@ -364,6 +364,7 @@ impl World {
             | DiskStep::Create(_)
             | DiskStep::Zero { .. }
             | DiskStep::Reserve { .. }
+            | DiskStep::Release { .. }
             | DiskStep::Write { .. }
             | DiskStep::Rename { .. }
             | DiskStep::Remove(_) => self.shape.write_micros,
@@ -455,6 +456,7 @@ fn part_of(step: &DiskStep, dice: &mut Dice) -> DiskStep {
         | DiskStep::ReadBatches { .. }
         | DiskStep::Create(_)
         | DiskStep::Reserve { .. }
+        | DiskStep::Release { .. }
         | DiskStep::Sync(_)
         | DiskStep::SyncDirectory
         | DiskStep::Rename { .. }

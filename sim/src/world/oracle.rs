@@ -145,10 +145,13 @@ impl World {
             }
         }
         self.satisfied();
-        // The copy may have waited for the store, and let go what the process itself still has.
+        // The copy may have waited for the store, and let go what the process itself still has, or lets go only now.
         for (key, found) in &mut reading.partitions {
-            let live = self.node.broker().and_then(|broker| log_start(broker, *key));
-            found.log_start = live.unwrap_or(found.log_start);
+            match self.node.broker().and_then(|broker| log_start(broker, *key)) {
+                Some((start, true)) => found.log_start = start,
+                Some((_, false)) => found.log_start = self.ledger.log_start(*key),
+                None => {}
+            }
         }
         self.ledger.settle(&reading)?;
         self.end_disaster(&reading)

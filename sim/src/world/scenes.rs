@@ -291,7 +291,9 @@ fn of_step(step: &DiskStep) -> Scene {
             extent: Some(Extent { file: *file, position: 0, bytes: *len }),
             ..plain
         },
-        DiskStep::Remove(file) => Scene { kind: Kind::Remove, extent: at(*file), ..plain },
+        DiskStep::Remove(file) | DiskStep::Release { file, .. } => {
+            Scene { kind: Kind::Remove, extent: at(*file), ..plain }
+        }
         DiskStep::Read(file) | DiskStep::ReadAt { file, .. } | DiskStep::ReadBatches { file, .. } => {
             Scene { extent: at(*file), ..plain }
         }
@@ -312,6 +314,7 @@ pub(crate) fn brief_step(step: &DiskStep) -> String {
         DiskStep::Rename { from, to } => format!("rename {from} to {to}"),
         DiskStep::Zero { file, len } => format!("zero {file} to {len}"),
         DiskStep::Reserve { file, len } => format!("reserve {file} to {len}"),
+        DiskStep::Release { file, from } => format!("release {file} from {from}"),
         DiskStep::Read(file) => format!("read {file}"),
         DiskStep::ReadAt { file, position, len } => format!("read {len} bytes at {position} of {file}"),
         DiskStep::ReadBatches { file, batches } => format!("read {} batches of {file}", batches.len()),

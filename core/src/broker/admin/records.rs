@@ -72,7 +72,7 @@ impl Live {
             mark(Mark::RecordsGoneBefore);
             return Ok(partition.log_start);
         }
-        self.check_log_room(Mark::AdminNoRoom).map_err(|(error_code, _)| error_code)?;
+        self.check_room_to_delete(Mark::AdminNoRoom).map_err(|(error_code, _)| error_code)?;
         mark(if offset == partition.visible { Mark::RecordsDeletedToEnd } else { Mark::RecordsDeleted });
         self.move_log_start(id, offset);
         Ok(offset)

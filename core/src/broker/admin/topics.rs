@@ -211,7 +211,7 @@ impl Live {
             Ok(topic) => topic.clone(),
             Err(error_code) => return result.with_error_code(error_code),
         };
-        if let Err((error_code, _)) = self.check_log_room(Mark::DeleteNoRoom) {
+        if let Err((error_code, _)) = self.check_room_to_delete(Mark::DeleteNoRoom) {
             return result.with_error_code(error_code);
         }
         for partition in topic.partition_ids() {

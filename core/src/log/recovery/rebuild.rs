@@ -5,12 +5,15 @@ use alloc::{boxed::Box, format, string::String, string::ToString, vec, vec::Vec}
 use bytes::Bytes;
 
 use crate::{
-    limits::{BLOCK_BYTES, CHECKPOINTS_KEPT, LOSS_SKIP_OFFSETS, RESERVED_EPOCHS},
+    limits::{
+        BLOCK_BYTES, CHECKPOINTS_KEPT, LITTLE_ROOM_BYTES, LOSS_SKIP_OFFSETS, RESERVE_BYTES, RESERVED_EPOCHS,
+        SEGMENT_BYTES_MIN,
+    },
     log::{
         entry::{Append, Entry},
         group::{GroupHeader, GroupKind, padded_len},
         identity::Identity,
-        recovery::{End, Recovered, Recovery, RecoveryOp, Verdict, request, walk::Unproven},
+        recovery::{End, Recovered, Recovery, RecoveryOp, Room, Verdict, request, walk::Unproven},
         refusal::{Damage, Refusal},
         scan::ScannedRecord,
         segment::{SegmentFront, SegmentHeader},
@@ -58,6 +61,11 @@ impl Recovery {
         let copied_len = unproven.as_ref().map_or(0, |unproven| unproven.group.header.padded_len());
         // A smaller --segment-bytes than before must not make the copy impossible.
         writer.segment_bytes = writer.segment_bytes.max(copied_len + 4 * BLOCK_BYTES);
+        let segment_bytes = match self.room {
+            Room::Ample => writer.segment_bytes,
+            Room::Little => writer.segment_bytes.min(copied_len + LITTLE_ROOM_BYTES),
+            Room::Least => copied_len + SEGMENT_BYTES_MIN,
+        };
         let sequence = match (self.walk.replaces, self.walk.last) {
             (Some(replaced), _) => replaced,
             (None, Some(last)) => last.next(),
@@ -78,17 +86,12 @@ impl Recovery {
             epoch,
             previous: if self.walk.last.is_some() { self.walk.link } else { 0 },
             node_id: self.config.node_id,
-            segment_bytes: writer.segment_bytes,
+            segment_bytes,
             cluster_id: cluster_id.clone(),
         };
         let (block, link) = header.encode();
-        let mut tail = Tail {
-            segment: sequence,
-            segment_bytes: writer.segment_bytes,
-            salt: header.salt,
-            position: BLOCK_BYTES,
-            link,
-        };
+        let mut tail =
+            Tail { segment: sequence, segment_bytes, salt: header.salt, position: BLOCK_BYTES, link };
         let mut data = vec![Bytes::from(block)];
         if let (Some(unproven), Some(bytes)) = (unproven, copied) {
             self.copy_group(&unproven, &bytes, epoch, &mut tail, &mut data);
@@ -110,9 +113,10 @@ impl Recovery {
         }
         self.set_aside(epoch, sequence, &mut steps);
         self.keep_torn(torn_bytes, &mut steps);
+        self.give_room(sequence, &mut steps);
         let draft = FileName::SegmentDraft(sequence);
         steps.push(DiskStep::Create(draft));
-        steps.push(DiskStep::Zero { file: draft, len: u64::from(writer.segment_bytes) });
+        steps.push(DiskStep::Zero { file: draft, len: u64::from(segment_bytes) });
         steps.push(DiskStep::Write { file: draft, position: 0, data });
         steps.push(DiskStep::Sync(draft));
         // The segment in front may be the work of a recovery that was killed before its last sync: its name must not be younger
@@ -127,6 +131,7 @@ impl Recovery {
         }
         self.keep_another_checkpoint(begins, next, &mut steps);
         self.remove_leftovers(sequence, &mut steps);
+        self.keep_reserve(&mut steps);
         turn.disk(Purpose::Recovery(RecoveryOp::Rebuild), request(Lane::Background, steps));
 
         let verdict = Verdict { end: self.end(), next: self.walk.next, records: self.walk.records };
@@ -315,8 +320,50 @@ impl Recovery {
         self.keep_checkpoint(next, bytes, steps);
     }
 
+    /// What nobody needs goes before the new segment asks for room: the end of the segment in front of it, which a process that ended
+    /// early leaves nearly empty; and when the disk is full, segments that were prepared behind the new one, and drafts.
+    fn give_room(&self, sequence: SegmentSequence, steps: &mut Vec<DiskStep>) {
+        if let Some((last, from)) = self.walk.zeros
+            && self.walk.last == Some(last)
+            && self.walk.accepted.is_none()
+        {
+            let from =
+                if planted(Planted::ReleasedTooMuch) { from.saturating_sub(BLOCK_BYTES) } else { from };
+            steps.push(DiskStep::Release { file: FileName::Segment(last), from: u64::from(from) });
+        }
+        if self.room == Room::Ample {
+            return;
+        }
+        steps.push(DiskStep::Remove(FileName::SegmentDraft(sequence)));
+        steps.push(DiskStep::Remove(FileName::Reserve));
+        let mut unused: Vec<SegmentSequence> = self
+            .layout
+            .sequences()
+            .filter(|spare| *spare > sequence)
+            .filter(|spare| self.layout.get(*spare).is_some_and(|spare| spare.front == SegmentFront::Unused))
+            .collect();
+        unused.reverse();
+        // The newest first, each durably before the next: never a hole in the numbers.
+        for spare in unused {
+            steps.push(DiskStep::Remove(FileName::Segment(spare)));
+            steps.push(DiskStep::SyncDirectory);
+        }
+    }
+
+    /// Room for the next start, should the disk be full by then.
+    fn keep_reserve(&self, steps: &mut Vec<DiskStep>) {
+        let len = u64::from(RESERVE_BYTES.min(self.config.segment_bytes));
+        let file = FileName::Reserve;
+        let there = self.files.iter().any(|entry| entry.file == file && entry.len >= len);
+        if !there && self.room == Room::Ample {
+            steps.extend([DiskStep::Create(file), DiskStep::Reserve { file, len }, DiskStep::Sync(file)]);
+        }
+    }
+
     fn keep_torn(&self, bytes: Option<Bytes>, steps: &mut Vec<DiskStep>) {
-        if let (Some(torn), Some(bytes)) = (self.walk.torn, bytes) {
+        if let (Some(torn), Some(bytes)) = (self.walk.torn, bytes)
+            && self.room != Room::Least
+        {
             let file = FileName::Torn(torn.segment);
             mark(Mark::TornKept);
             steps.push(DiskStep::Create(file));
@@ -353,7 +400,8 @@ impl Recovery {
                 | FileName::Segment(_)
                 | FileName::Torn(_)
                 | FileName::Lost(..)
-                | FileName::LossReport(_) => false,
+                | FileName::LossReport(_)
+                | FileName::Reserve => false,
             };
             if stale {
                 mark(Mark::LeftoverRemoved);
@@ -378,11 +426,15 @@ impl Recovery {
         let segments = self.walk.scans_absorbed();
         let words = match verdict.end {
             End::Torn(torn) => format!(
-                "torn unacknowledged tail cut at byte {} of {} ({} bytes kept in {})",
+                "torn unacknowledged tail cut at byte {} of {} ({} bytes{})",
                 torn.from,
                 FileName::Segment(torn.segment),
                 torn.upto - torn.from,
-                FileName::Torn(torn.segment)
+                if self.room == Room::Least {
+                    String::from(", not kept for want of room")
+                } else {
+                    format!(" kept in {}", FileName::Torn(torn.segment))
+                }
             ),
             End::Restored => String::from("restored from the object store"),
             End::New => {

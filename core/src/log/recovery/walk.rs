@@ -51,6 +51,8 @@ pub(super) struct Walk {
     last_kind: Option<GroupKind>,
     pub(super) unproven: Option<Unproven>,
     pub(super) torn: Option<TornTail>,
+    /// The last segment that was begun, and where in it nothing but zeros follows.
+    pub(super) zeros: Option<(SegmentSequence, u32)>,
     pub(super) epoch: Epoch,
     pub(super) records: u64,
     damaged_from: Option<Lsn>,
@@ -186,6 +188,7 @@ impl Walk {
         turn: &mut Turn<'_>,
     ) -> usize {
         let file = FileName::Segment(sequence);
+        self.zeros = Some((sequence, scan.dirty_upto));
         let target = layout.begun_after(sequence).map(|next| (next.first, next.previous));
         let sealed = planted(Planted::SealOutlivesCrash) && self.last_kind == Some(GroupKind::SealStop);
         self.last_kind = None;

@@ -1,5 +1,5 @@
 //! Administration while the log has no room: what would change something is refused with an error that clients try again
-//! after, and changes nothing; what changes nothing is answered as ever.
+//! after, and changes nothing; what changes nothing is answered as ever; and what gives room back is done.
 
 use std::time::Duration;
 
@@ -123,16 +123,55 @@ fn full() -> Rig {
 }
 
 /// What needs room, and how many things each asks for.
-fn changes() -> [(Asked, usize); 7] {
+fn changes() -> [(Asked, usize); 5] {
     [
         (creation(&["v", "w"]), 2),
         (growth("t", 3), 1),
         (change("t", "flush.ms", Some("8")), 1),
         (replacement("t", "max.message.bytes", "1000"), 1),
         (change("t", "max.message.bytes", None), 1),
-        (records("t", 4), 1),
-        (deletion("u"), 1),
     ]
+}
+
+/// What gives room back.
+fn deletions() -> [Asked; 2] {
+    [records("t", 4), deletion("u")]
+}
+
+#[test]
+fn what_gives_room_back_is_done_on_a_full_disk_and_lasts() {
+    let mut rig = full();
+    for asked in deletions() {
+        assert_eq!(errors(&mut rig, &asked), [0], "{asked:?}");
+    }
+    let state = |rig: &Rig| {
+        let state = rig.broker.state().expect("it serves");
+        let topic = state.topic_named("t").expect("there");
+        let first = topic.partition_id(0).and_then(|id| state.partition(id)).expect("there");
+        (state.topics().count(), first.log_start.0)
+    };
+    assert_eq!(state(&rig), (1, 4));
+    rig.disk.fill(false);
+    assert_eq!(state(&rig.crash()), (1, 4));
+}
+
+#[test]
+fn deletions_that_the_last_segment_does_not_hold_are_refused_and_nothing_waits() {
+    let mut rig = full();
+    let topics = 40;
+    rig.disk.fill(false);
+    rig.pass(Duration::from_secs(60));
+    let names: Vec<String> = (0..topics).map(|at| format!("many-{at}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(errors(&mut rig, &creation(&names)), vec![0; topics]);
+    rig.use_up_room("t", 0);
+    // Each in a write of its own.
+    let told: Vec<i16> = names.iter().flat_map(|name| errors(&mut rig, &deletion(name))).collect();
+    let done = told.iter().take_while(|error| **error == 0).count();
+    assert!((1..topics).contains(&done), "{told:?}");
+    assert!(told[done..].iter().all(|error| *error == NO_ROOM), "{told:?}");
+    assert_eq!(rig.broker.is_all_durable(), Some(true), "nothing that waits for room is staged");
+    assert_eq!(rig.broker.state().expect("it serves").topics().count(), 2 + topics - done);
 }
 
 #[test]
@@ -181,6 +220,9 @@ fn what_was_refused_is_done_when_there_is_room_and_lasts() {
     rig.pass(Duration::from_secs(60));
     for (asked, count) in changes() {
         assert_eq!(errors(&mut rig, &asked), vec![0; count], "{asked:?}");
+    }
+    for asked in deletions() {
+        assert_eq!(errors(&mut rig, &asked), [0], "{asked:?}");
     }
     let mut rig = rig.crash();
     let state = rig.broker.state().expect("it serves");

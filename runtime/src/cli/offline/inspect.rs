@@ -201,7 +201,7 @@ fn form(source: &Source<'_>) -> Result<Option<Form>, Failure> {
             FileName::Identity | FileName::IdentityDraft => Form::Identity,
             FileName::Segment(_) | FileName::SegmentDraft(_) | FileName::Lost(..) => Form::Segment,
             FileName::Checkpoint(_) | FileName::CheckpointDraft(_) => Form::Checkpoint,
-            FileName::Torn(_) => Form::Torn,
+            FileName::Torn(_) | FileName::Reserve => Form::Torn,
             FileName::LossReport(_) => Form::Text,
         }),
         Named::Object(key) => match key {

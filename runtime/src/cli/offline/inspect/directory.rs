@@ -100,6 +100,7 @@ fn about(look: &Look, file: FileName) -> Result<Result<String, String>, DiskErro
         FileName::IdentityDraft | FileName::SegmentDraft(_) | FileName::CheckpointDraft(_) => {
             Ok(String::from("not finished"))
         }
+        FileName::Reserve => Ok(String::from("room for a start on a full disk")),
         FileName::Torn(_) => Ok(String::from("copy of a torn end, never acknowledged")),
         FileName::Lost(epoch, _) => Ok(format!("given up when epoch {epoch} began")),
         FileName::LossReport(epoch) => Ok(format!("what was lost when epoch {epoch} began")),

@@ -277,7 +277,9 @@ fn begins_at_zero(look: &Look, files: &[FileEntry]) -> bool {
 fn leftovers(files: &[FileEntry], findings: &mut Findings) {
     for entry in files {
         let what = match entry.file {
-            FileName::Identity | FileName::Segment(_) | FileName::Checkpoint(_) => continue,
+            FileName::Identity | FileName::Segment(_) | FileName::Checkpoint(_) | FileName::Reserve => {
+                continue;
+            }
             FileName::IdentityDraft | FileName::SegmentDraft(_) | FileName::CheckpointDraft(_) => {
                 "left by something that was cut short; the next start removes it"
             }
