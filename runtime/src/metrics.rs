@@ -1,6 +1,7 @@
 //! Figures for who watches the broker: `GET /metrics`, in Prometheus' text format 0.0.4.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     fmt::{Display, Write as _},
     sync::Arc,
@@ -14,39 +15,55 @@ use hyper::{
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, sync::Semaphore};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
 
 use crate::{
     driver::{Driver, Figures, Phase},
     server,
 };
 
-/// Connections at once; more wait.
-const CONNECTIONS_MAX: usize = 8;
-/// So long one lasts at most.
+/// Connections at once. The one that has been there longest makes room for a new one, so idle sockets keep nobody away.
+const CONNECTIONS_MAX: usize = 32;
+/// Longest life of a connection.
 const CONNECTION_TIME: Duration = Duration::from_secs(60);
+/// Time in which a request's headers must be complete, from the start of the connection or from the answer before.
+const REQUEST_TIME: Duration = Duration::from_secs(10);
+/// Read buffer of a connection: the headers of a request must fit.
+const BUFFER_BYTES: usize = 16 << 10;
 const CONTENT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Answers requests until it is dropped.
 pub async fn serve(listener: TcpListener, driver: Arc<Driver>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = VecDeque::with_capacity(CONNECTIONS_MAX);
     let mut failed = 0;
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let (stream, _) = server::next_of(&listener, &mut failed).await;
-        let driver = Arc::clone(&driver);
-        tokio::spawn(async move {
-            let answers = service_fn(|request| {
-                let answer = answer(&request, &driver);
-                async { Ok::<_, Infallible>(answer) }
-            });
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answers);
-            // One that breaks off, or is not HTTP, is its client's business.
-            let _ = tokio::time::timeout(CONNECTION_TIME, connection).await;
-            drop(place);
-        });
+        connections.retain(|task: &JoinHandle<()>| !task.is_finished());
+        if connections.len() >= CONNECTIONS_MAX
+            && let Some(oldest) = connections.pop_front()
+        {
+            oldest.abort();
+        }
+        connections.push_back(tokio::spawn(converse(stream, Arc::clone(&driver))));
     }
+}
+
+async fn converse(stream: TcpStream, driver: Arc<Driver>) {
+    let answers = service_fn(|request| {
+        let answer = answer(&request, &driver);
+        async { Ok::<_, Infallible>(answer) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_TIME)
+        .max_buf_size(BUFFER_BYTES)
+        .serve_connection(TokioIo::new(stream), answers);
+    // An error is of the client's making: it broke off, or does not speak HTTP.
+    let _ = tokio::time::timeout(CONNECTION_TIME, connection).await;
 }
 
 fn answer(request: &Request<Incoming>, driver: &Arc<Driver>) -> Response<String> {
