@@ -11,6 +11,7 @@ mod cuts;
 mod fetch;
 mod groups;
 mod lookup;
+mod outgoing;
 mod produce;
 mod publish;
 mod restore;
@@ -31,10 +32,11 @@ use crate::{
         fetch::Fetches,
         groups::Groups,
         lookup::Lookups,
+        outgoing::Outgoing,
         restore::Restore,
     },
     config::Config,
-    limits::{OFFSET_EXPIRY_INTERVAL, PRODUCER_EXPIRY_INTERVAL, TIMERS_IN_TURN_MAX},
+    limits::{ANSWER_BYTES_FREE, OFFSET_EXPIRY_INTERVAL, PRODUCER_EXPIRY_INTERVAL, TIMERS_IN_TURN_MAX},
     log::{
         Refusal,
         entry::Entry,
@@ -75,6 +77,7 @@ struct Live {
     state: State,
     log: Log,
     answers: Answers,
+    outgoing: Outgoing,
     cache: Cache,
     fetches: Fetches,
     lookups: Lookups,
@@ -242,15 +245,20 @@ impl Stage {
     fn client(&mut self, conn: ConnId, event: ClientEvent, turn: &mut Turn<'_>) {
         match (self, event) {
             (Stage::Live(live), ClientEvent::Request { tag, version, request }) if live.serving => {
-                live.request(Asker { conn, tag, version }, *request, turn);
+                live.request(Asker { conn, tag, version }, request, turn);
             }
             (Stage::Live(live), ClientEvent::Closed) => live.closed(conn, turn),
+            (Stage::Live(live), ClientEvent::Opened { address }) => live.outgoing.opened(conn, address),
+            (Stage::Live(live), ClientEvent::Taken { last }) => live.outgoing.taken(conn, last),
             // Sessions begin when clients are served: whoever comes before comes again.
             (
                 Stage::Live(_) | Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended,
                 ClientEvent::Request { .. },
             ) => turn.effects.push(Effect::Close(conn)),
-            (Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended, ClientEvent::Closed) => {}
+            (
+                Stage::Recovering(_) | Stage::Restoring(..) | Stage::Ended,
+                ClientEvent::Closed | ClientEvent::Opened { .. } | ClientEvent::Taken { .. },
+            ) => {}
         }
     }
 
@@ -353,6 +361,7 @@ impl Live {
             groups: Groups::default(),
             cluster_id,
             answers: Answers::default(),
+            outgoing: Outgoing::default(),
             cache: Cache::new(config.cache_bytes),
             fetches: Fetches::default(),
             lookups: Lookups::default(),
@@ -376,12 +385,35 @@ impl Live {
         live
     }
 
-    fn request(&mut self, asker: Asker, request: Request, turn: &mut Turn<'_>) {
+    fn request(&mut self, asker: Asker, request: Box<Request>, turn: &mut Turn<'_>) {
         if self.stopping {
             mark(Mark::StoppingRefused);
             turn.effects.push(Effect::Close(asker.conn));
             return;
         }
+        let bytes = self.answer_bytes(&request);
+        if bytes <= ANSWER_BYTES_FREE {
+            self.serve(asker, *request, turn);
+        } else if let Some(bound) = outgoing::over_bound(&request, bytes) {
+            self.refuse_long(asker, *request, bound, turn);
+        } else if let Some(request) = self.outgoing.admit(asker, request, bytes) {
+            self.serve(asker, *request, turn);
+        }
+    }
+
+    /// Serves what waited for room, as answers were taken, and fetches that were woken, which may take and give back room themselves.
+    fn serve_waiting(&mut self, turn: &mut Turn<'_>) {
+        self.serve_woken(turn);
+        while self.outgoing.take_freed() {
+            while let Some((asker, request)) = self.outgoing.admitted() {
+                self.serve(asker, *request, turn);
+            }
+            self.fetches.wake_stalled();
+            self.serve_woken(turn);
+        }
+    }
+
+    fn serve(&mut self, asker: Asker, request: Request, turn: &mut Turn<'_>) {
         match request {
             Request::Produce(intake) => self.produce(asker, intake, turn),
             Request::Fetch(request) => self.fetch(asker, request, turn),
@@ -400,10 +432,15 @@ impl Live {
 
     fn closed(&mut self, conn: ConnId, turn: &mut Turn<'_>) {
         self.fetches.drop_connection(conn, &mut self.state, turn);
+        self.lookups.drop_connection(conn);
+        self.outgoing.closed(conn);
     }
 
     /// Answers now if everything below `known` is durable, and as soon as it is otherwise.
     fn answer(&mut self, asker: Asker, response: Response, known: Lsn, turn: &mut Turn<'_>) {
+        if self.outgoing.counts(asker) && !response.is_reported() {
+            self.outgoing.taken_one(asker.conn, asker.tag);
+        }
         self.answers.give(asker, response, known, self.log.durable(), turn);
     }
 
@@ -549,6 +586,9 @@ impl Live {
             )));
             mark(Mark::StopAsked);
             self.fetches.wake_all();
+            for asker in self.outgoing.give_up() {
+                turn.effects.push(Effect::Close(asker.conn));
+            }
             self.release_groups(turn);
             if let Some(cuts) = &mut self.cuts {
                 cuts.stop(turn);
@@ -558,7 +598,7 @@ impl Live {
 
     /// What follows from everything that happened. Returns true when the stop is complete.
     fn end_turn(&mut self, turn: &mut Turn<'_>) -> bool {
-        self.serve_woken(turn);
+        self.serve_waiting(turn);
         if let Some((cuts, view)) = self.cuts() {
             cuts.advance(view, turn);
         }

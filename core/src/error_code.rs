@@ -26,6 +26,7 @@ pub const INVALID_FETCH_SESSION_EPOCH: i16 = 71;
 pub const FENCED_LEADER_EPOCH: i16 = 74;
 pub const UNKNOWN_LEADER_EPOCH: i16 = 75;
 pub const UNSUPPORTED_COMPRESSION_TYPE: i16 = 76;
+pub const OFFSET_NOT_AVAILABLE: i16 = 78;
 pub const INVALID_RECORD: i16 = 87;
 pub const UNKNOWN_TOPIC_ID: i16 = 100;
 pub const MISMATCHED_ENDPOINT_TYPE: i16 = 114;
@@ -80,6 +81,7 @@ mod tests {
             (FENCED_LEADER_EPOCH, ResponseError::FencedLeaderEpoch),
             (UNKNOWN_LEADER_EPOCH, ResponseError::UnknownLeaderEpoch),
             (UNSUPPORTED_COMPRESSION_TYPE, ResponseError::UnsupportedCompressionType),
+            (OFFSET_NOT_AVAILABLE, ResponseError::OffsetNotAvailable),
             (INVALID_RECORD, ResponseError::InvalidRecord),
             (UNKNOWN_TOPIC_ID, ResponseError::UnknownTopicId),
             (MISMATCHED_ENDPOINT_TYPE, ResponseError::MismatchedEndpointType),

@@ -50,16 +50,45 @@ pub const PARTITIONS_MAX: usize = 200_000;
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 /// Most incremental fetch sessions, Kafka's `max.incremental.fetch.session.cache.slots`.
 pub const FETCH_SESSIONS_MAX: usize = 1000;
-/// Most partitions over all fetch sessions.
-pub const FETCH_SESSION_PARTITIONS_MAX: usize = 1_000_000;
+/// Most partitions over all fetch sessions, about 400 bytes of memory each. Beyond it a full fetch gets no session, and an incremental
+/// one `FETCH_SESSION_ID_NOT_FOUND`: the client goes on with full fetches.
+pub const FETCH_SESSION_PARTITIONS_MAX: usize = 250_000;
 /// Most bytes in one fetch response, Kafka's `fetch.max.bytes`; the first batch may exceed it (KIP-74).
 pub const FETCH_BYTES_MAX: u32 = 55 << 20;
+/// Memory for answers on their way to clients that are longer than [`ANSWER_BYTES_FREE`], bytes: those that can be much longer than
+/// their requests. Fetches get shorter answers as it is used up; other requests wait.
+pub const ANSWERS_BYTES_MAX: u64 = 128 << 20;
+/// Part of it for one client address.
+pub const ANSWERS_OF_ADDRESS_BYTES_MAX: u64 = 96 << 20;
+/// Part of it for one connection. A larger answer is given while its address has no other on its way.
+pub const ANSWERS_OF_CONNECTION_BYTES_MAX: u64 = 64 << 20;
+/// Longest answer that is not counted, bytes.
+pub const ANSWER_BYTES_FREE: u64 = 8 << 10;
+/// Room below which a fetch waits until other answers have been taken, bytes.
+pub const FETCH_ROOM_BYTES_MIN: u64 = 1 << 20;
+/// Largest answer to Metadata, bytes of memory: more than that of a broker which is full.
+pub const METADATA_ANSWER_BYTES_MAX: u64 = 160 << 20;
+/// Largest answer to OffsetFetch. Beyond it each group gets `POLICY_VIOLATION`: the client asks for fewer groups or partitions.
+pub const OFFSETS_ANSWER_BYTES_MAX: u64 = 64 << 20;
+/// Largest answer to DescribeGroups. Beyond it each group gets `POLICY_VIOLATION`: the client asks for fewer.
+pub const GROUPS_ANSWER_BYTES_MAX: u64 = 64 << 20;
+/// Largest answer to ListGroups: more than that of [`GROUPS_MAX`] groups.
+pub const LIST_ANSWER_BYTES_MAX: u64 = 160 << 20;
+/// Most bytes of batches that one answer to ListOffsets holds until its records are found. The partitions beyond get
+/// `OFFSET_NOT_AVAILABLE`, and clients ask for them again.
+pub const LISTED_BYTES_MAX: u64 = 48 << 20;
+/// What such an answer may hold though there is no room for answers: one batch at least, so that a client that asks again gets on.
+pub const LISTED_BYTES_MIN: u64 = MESSAGE_BYTES_MAX as u64;
+/// Largest answer to any administrative request. Beyond it each resource gets `POLICY_VIOLATION`: the client asks for fewer.
+pub const ADMIN_ANSWER_BYTES_MAX: u64 = 64 << 20;
 /// Longest time a fetch may wait.
 pub const FETCH_WAIT_MAX: Duration = Duration::from_secs(600);
 /// Requests of one connection in the brain at once; further ones wait in the socket.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 64;
 /// Most elements in one array of a request, and most tagged fields, as Kafka 4.4 bounds them.
 pub const ARRAY_ELEMENTS_MAX: usize = 1_000_000;
+/// Memory counted for each element of a request beside its decoded form, bytes: its part in the brain's work and in the answer.
+pub const REQUEST_ELEMENT_BYTES: usize = 256;
 /// Most tagged fields in one structure of a request.
 pub const TAGGED_FIELDS_MAX: usize = 10_000;
 /// Longest group id, member id and group instance id, in bytes.
@@ -140,6 +169,12 @@ const _: () = assert!(GROUP_BYTES_MAX + 3 * BLOCK_BYTES <= SEGMENT_BYTES);
 const _: () = assert!(GROUPS_MAX < TIMERS_IN_TURN_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(FETCH_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(FETCH_BYTES_MAX as u64 <= ANSWERS_OF_CONNECTION_BYTES_MAX);
+const _: () = assert!(ANSWERS_OF_CONNECTION_BYTES_MAX <= ANSWERS_OF_ADDRESS_BYTES_MAX);
+const _: () = assert!(ANSWERS_OF_ADDRESS_BYTES_MAX < ANSWERS_BYTES_MAX);
+const _: () = assert!(ANSWER_BYTES_FREE < FETCH_ROOM_BYTES_MIN);
+const _: () = assert!(600 * PARTITIONS_MAX as u64 <= METADATA_ANSWER_BYTES_MAX);
+const _: () = assert!((400 + GROUP_ID_BYTES_MAX) * GROUPS_MAX <= LIST_ANSWER_BYTES_MAX as usize);
 const _: () = assert!(
     GROUP_METADATA_BYTES_MAX + 4 * GROUP_ID_BYTES_MAX + CLIENT_ID_BYTES_MAX + 1024
         < RECORD_HEAD_BYTES_MAX as usize

@@ -258,6 +258,12 @@ impl State {
         self.groups.len()
     }
 
+    /// Number of topics.
+    #[must_use]
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
     /// Number of partitions that are not deleted.
     #[must_use]
     pub fn partition_count(&self) -> usize {

@@ -3,7 +3,7 @@
 //!
 //! In: [`session::Session::receive`] takes a frame, `header` reads who asks for what, `preflight` walks the
 //! body along its `schema` so that nothing a client writes can make us allocate out of proportion, the
-//! `kafka-protocol` crate decodes it, and `intake` verifies the batches of a produce request.
+//! `kafka-protocol` crate decodes it, `repeats` keeps one of equal names, and `intake` verifies the batches of a produce request.
 //! Out: `answer` encodes, `fetch` with record bytes left where they are, and [`records`] searches inside
 //! batches. The session gives the frames out in request order.
 
@@ -17,6 +17,7 @@ mod inflated;
 mod intake;
 mod preflight;
 pub mod records;
+mod repeats;
 pub mod schema;
 pub mod session;
 mod varint;

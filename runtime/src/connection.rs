@@ -3,7 +3,14 @@
 //! Reading stops while an answer is being written, while too many requests are on their way, and while there is no memory
 //! for the next one: a client that does not read is not read from.
 
-use std::{collections::VecDeque, io, io::IoSlice, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    io::IoSlice,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::{Buf, Bytes};
 use evenkeel_core::{
@@ -14,13 +21,14 @@ use evenkeel_core::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::mpsc,
     time::{Instant, timeout},
 };
 
 use crate::{
+    budget::{Budget, Memory},
     driver::{Driver, Mail},
-    frames::{Budget, Ended, FrameReader},
+    frames::{Ended, FrameReader},
     shards::Seat,
     signal::Signal,
 };
@@ -69,7 +77,7 @@ struct Connection<S> {
     session: Session,
     reader: FrameReader,
     /// Memory of the requests on their way, oldest first.
-    memory: VecDeque<OwnedSemaphorePermit>,
+    memory: VecDeque<Memory>,
     bounds: Bounds,
     stopping: Arc<Signal<bool>>,
 }
@@ -90,6 +98,14 @@ impl Drop for GoneOnPanic {
     }
 }
 
+/// What stands for a client: an IPv4 address, or the network part of an IPv6 address, since a host has 2^64 of those.
+fn client_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    }
+}
+
 /// Serves one client until it leaves, misbehaves, or the broker stops.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
@@ -99,9 +115,10 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     bounds: Bounds,
     stopping: Arc<Signal<bool>>,
 ) {
-    let (id, mailbox) = driver.connect();
+    let address = client_of(peer.ip());
+    let (id, mailbox) = driver.connect(address);
     let _gone = GoneOnPanic(Arc::clone(&driver), id);
-    let reader = FrameReader::new(bounds.budget.clone(), bounds.progress);
+    let reader = FrameReader::new(bounds.budget.client(address), bounds.progress);
     let session = Session::from_host(format!("/{}", peer.ip()));
     let memory = VecDeque::new();
     let mut connection = Connection {
@@ -156,7 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 frame = self.reader.next(&mut self.stream), if reading => match frame {
                     Ok(frame) => {
                         self.memory.push_back(frame.memory);
-                        match self.session.receive(frame.bytes) {
+                        match self.session.take(frame.request) {
                             Ok(Some(inbound)) => self.bring(inbound),
                             Ok(None) => {}
                             Err(close) => return End::Because(close.to_string()),
@@ -168,8 +185,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         return End::Because(format!("a request was not complete within {:?}", self.bounds.progress));
                     }
                     Err(Ended::Refused(close)) => return End::Because(close.to_string()),
-                    Err(Ended::OverBudget { len }) => {
-                        return End::Because(format!("a request of {len} bytes is larger than --request-memory"));
+                    Err(Ended::OverBudget { bytes }) => {
+                        return End::Because(format!(
+                            "a request takes {bytes} bytes, more than 7/8 of --request-memory; send less at once, or raise it"
+                        ));
                     }
                 },
                 _ = self.stopping.wait_for(|stopping| *stopping), if !self.stopping.get() => {}
@@ -202,6 +221,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while let Some(frame) = self.session.next_frame() {
             wrote = true;
             write_all(&mut self.stream, frame, self.bounds.progress).await?;
+            if let Some(last) = self.session.take_reported() {
+                self.driver.bring(Event::Client(self.id, ClientEvent::Taken { last }), false);
+            }
         }
         while self.memory.len() > self.session.in_flight() {
             self.memory.pop_front();

@@ -14,6 +14,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, TryLockError,
         atomic::{AtomicU64, Ordering},
@@ -172,11 +173,16 @@ impl Driver {
         self.bring(Event::Stop, false);
     }
 
-    /// A new connection: its id, and what comes for it.
-    pub fn connect(&self) -> (ConnId, mpsc::UnboundedReceiver<Mail>) {
+    /// A new connection from that address: its id, and what comes for it.
+    pub fn connect(self: &Arc<Self>, address: IpAddr) -> (ConnId, mpsc::UnboundedReceiver<Mail>) {
         let id = ConnId(self.next_connection.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = mpsc::unbounded_channel();
         locked(&self.connections).insert(id, sender);
+        let address = match address {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        self.bring(Event::Client(id, ClientEvent::Opened { address }), false);
         (id, receiver)
     }
 

@@ -1,51 +1,35 @@
-//! Frames out of a byte stream: four bytes of length, then so many bytes, each frame in memory of its own size.
+//! Frames out of a byte stream: four bytes of length, then that many bytes, each frame in memory of its own size.
 //!
-//! Small frames are copied out of a shared read buffer, large ones are read straight into their own. So a frame whose
-//! batches stay in the cache keeps nothing else in memory. Memory for a frame is taken from a budget *before* it is
-//! allocated; whoever is out of budget is simply not read from.
+//! Small frames are gathered in a read buffer and copied out of it, large ones are read straight into their own memory. So a frame whose
+//! batches stay in the cache keeps nothing else in memory. Memory for a frame is taken from a [`Budget`](crate::budget) *before* it is
+//! allocated, and only as bytes arrive: a client that announces a large frame and sends nothing holds nothing. While there is none, the
+//! connection is not read from.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use evenkeel_core::wire::session::{Close, frame_len};
+use evenkeel_core::wire::session::{self, Checked, Close, frame_len};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
 
+use crate::budget::{Client, Memory, REQUEST_BYTES, SMALL_BYTES};
+
 /// Small: what a large frame begins with is copied out of it, and each idle connection keeps one.
 const BUFFER_BYTES: usize = 8 << 10;
-/// Bytes that one permit of the budget stands for.
-pub const PERMIT_BYTES: usize = 1 << 10;
-
-/// Memory for requests, shared by all connections.
-#[derive(Clone, Debug)]
-pub struct Budget {
-    permits: Arc<Semaphore>,
-    total: u32,
-}
-
-impl Budget {
-    /// A budget of so many bytes, rounded up to whole KiB.
-    #[must_use]
-    pub fn new(bytes: u64) -> Budget {
-        let total = u32::try_from(bytes.div_ceil(PERMIT_BYTES as u64)).unwrap_or(u32::MAX >> 4);
-        Budget { permits: Arc::new(Semaphore::new(total as usize)), total }
-    }
-
-    fn permits_for(frame_len: usize) -> u32 {
-        u32::try_from(frame_len.div_ceil(PERMIT_BYTES)).expect("frames are bounded at 100 MiB")
-    }
-}
+/// Size of a frame up to which its memory comes in two parts: a small one, and the rest once that part is there.
+const STEP_BYTES: usize = 1 << 20;
+/// Factor by which the memory of a larger frame grows.
+const STEP_FACTOR: usize = 4;
 
 /// A frame and the memory it holds.
 #[derive(Debug)]
 pub struct Frame {
-    /// Without the length.
-    pub bytes: Bytes,
+    /// The request in it, with the shape that its API has.
+    pub request: Checked,
     /// Given back when this is dropped.
-    pub memory: OwnedSemaphorePermit,
+    pub memory: Memory,
 }
 
 /// Why no frame comes any more.
@@ -57,10 +41,10 @@ pub enum Ended {
     Slow,
     /// The client sent what cannot be a frame.
     Refused(Close),
-    /// The frame is larger than the whole budget.
+    /// The request takes more memory than all requests together may have.
     OverBudget {
-        /// Its length in bytes.
-        len: usize,
+        /// What it takes, bytes.
+        bytes: usize,
     },
 }
 
@@ -69,9 +53,11 @@ enum State {
     /// The length is not known yet.
     Length,
     /// The length is known, the memory is not granted yet.
-    Memory { len: usize },
+    Begun { len: usize },
     /// Reading into memory of its own.
-    Body { memory: OwnedSemaphorePermit, body: BytesMut, missing: usize },
+    Body { memory: Memory, body: Vec<u8>, len: usize },
+    /// Complete; what it takes decoded is not granted yet.
+    Checked { memory: Memory, request: Checked },
 }
 
 /// Cuts frames out of a stream.
@@ -79,7 +65,7 @@ enum State {
 pub struct FrameReader {
     buffer: BytesMut,
     state: State,
-    budget: Budget,
+    client: Client,
     progress: Duration,
     /// When the frame that was begun must be complete. Kept here, so that neither a begin in the middle of a wait nor
     /// answers to other requests give a slow sender more time.
@@ -89,8 +75,8 @@ pub struct FrameReader {
 impl FrameReader {
     /// A reader at the start of a stream.
     #[must_use]
-    pub fn new(budget: Budget, progress: Duration) -> FrameReader {
-        FrameReader { buffer: BytesMut::new(), state: State::Length, budget, progress, due: None }
+    pub fn new(client: Client, progress: Duration) -> FrameReader {
+        FrameReader { buffer: BytesMut::new(), state: State::Length, client, progress, due: None }
     }
 
     /// Nobody reads for now: the client gets its whole time again when somebody does.
@@ -114,31 +100,41 @@ impl FrameReader {
                 State::Length => match self.buffer.first_chunk::<4>() {
                     Some(prefix) => {
                         let len = frame_len(*prefix).map_err(Ended::Refused)?;
-                        if Budget::permits_for(len) > self.budget.total {
-                            return Err(Ended::OverBudget { len });
-                        }
-                        self.state = State::Memory { len };
+                        self.check_size(len + REQUEST_BYTES)?;
+                        self.state = State::Begun { len };
                     }
                     None => self.fill(stream).await?,
                 },
-                State::Memory { len } => {
+                State::Begun { len } if self.buffer.len() < (4 + *len).min(BUFFER_BYTES) => {
+                    self.fill(stream).await?;
+                }
+                State::Begun { len } => {
                     let len = *len;
-                    let permits =
-                        Arc::clone(&self.budget.permits).acquire_many_owned(Budget::permits_for(len));
-                    // The client waits for us here, not we for it.
+                    let first = if len <= SMALL_BYTES { len } else { SMALL_BYTES };
+                    let memory = self.client.take(first + REQUEST_BYTES, len - first).await;
+                    // The client waited for us, not we for it.
                     self.due = None;
-                    let memory = permits.await.expect("the budget is never closed");
                     let here = (self.buffer.len() - 4).min(len);
-                    let mut body = BytesMut::with_capacity(len);
+                    let mut body = Vec::with_capacity(first);
                     body.put_slice(&self.buffer[4..4 + here]);
                     let _ = self.buffer.split_to(4 + here);
-                    self.state = State::Body { memory, body, missing: len - here };
+                    self.state = State::Body { memory, body, len };
                 }
-                State::Body { body, missing, .. } if *missing > 0 => {
+                State::Body { memory, body, len } if body.len() == body.capacity() && body.len() < *len => {
+                    let more = step(body.len(), *len);
+                    let left = *len - body.len() - more;
+                    if !memory.try_grow(more, left) {
+                        memory.grow(more, left).await;
+                        self.due = None;
+                    }
+                    body.reserve_exact(more);
+                }
+                State::Body { body, len, .. } if body.len() < *len => {
                     let due = *self.due.get_or_insert_with(|| Instant::now() + self.progress);
-                    match timeout(left(due), stream.read_buf(&mut body.limit(*missing))).await {
+                    let room = body.capacity().min(*len) - body.len();
+                    match timeout(left(due), stream.read_buf(&mut body.limit(room))).await {
                         Ok(Ok(0)) => return Err(Ended::Gone(None)),
-                        Ok(Ok(got)) => *missing -= got,
+                        Ok(Ok(_)) => {}
                         Ok(Err(error)) => return Err(Ended::Gone(Some(error))),
                         Err(_) => return Err(Ended::Slow),
                     }
@@ -148,16 +144,39 @@ impl FrameReader {
                     else {
                         unreachable!("it was just looked at")
                     };
+                    let request = session::check(Bytes::from(body)).map_err(Ended::Refused)?;
+                    self.state = State::Checked { memory, request };
+                }
+                State::Checked { memory, request } => {
+                    // Its first part is in what every request takes.
+                    let weight = request.weight().saturating_sub(REQUEST_BYTES / 2);
+                    if weight > 0 {
+                        let bytes = weight.saturating_add(memory.bytes());
+                        if !self.client.could_take(bytes) {
+                            return Err(Ended::OverBudget { bytes });
+                        }
+                        let due = *self.due.get_or_insert_with(|| Instant::now() + self.progress);
+                        timeout(left(due), memory.grow(weight, 0)).await.map_err(|_| Ended::Slow)?;
+                    }
+                    let State::Checked { memory, request } =
+                        std::mem::replace(&mut self.state, State::Length)
+                    else {
+                        unreachable!("it was just looked at")
+                    };
                     self.due = None;
-                    return Ok(Frame { bytes: body.freeze(), memory });
+                    return Ok(Frame { request, memory });
                 }
             }
         }
     }
 
+    fn check_size(&self, bytes: usize) -> Result<(), Ended> {
+        if self.client.could_take(bytes) { Ok(()) } else { Err(Ended::OverBudget { bytes }) }
+    }
+
     async fn fill<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> Result<(), Ended> {
         let begun = !self.buffer.is_empty();
-        if self.buffer.capacity() - self.buffer.len() < 4 {
+        if self.buffer.capacity() == self.buffer.len() || self.buffer.capacity() < BUFFER_BYTES {
             self.buffer.reserve(BUFFER_BYTES);
         }
         let read = stream.read_buf(&mut self.buffer);
@@ -173,6 +192,12 @@ impl FrameReader {
             Err(_) => Err(Ended::Slow),
         }
     }
+}
+
+/// How much memory a frame gets more that has this much, and all of it is full.
+fn step(has: usize, len: usize) -> usize {
+    let upto = (has * STEP_FACTOR).max(STEP_BYTES).min(len);
+    upto - has
 }
 
 fn left(due: Instant) -> Duration {

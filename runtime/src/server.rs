@@ -9,10 +9,10 @@ use tokio::{
 };
 
 use crate::{
+    budget::Budget,
     connection::{self, Bounds},
     couriers::Couriers,
     driver::{Driver, Phase},
-    frames::Budget,
     lanes::Lanes,
     metrics,
     shards::Shards,

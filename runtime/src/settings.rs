@@ -114,7 +114,7 @@ pub struct Serve {
     #[arg(long, env = "EVENKEEL_CACHE_BYTES", default_value = "64MiB", value_name = "SIZE")]
     pub cache_bytes: ByteSize,
 
-    /// Memory for requests on their way. Who comes when it is used up waits.
+    /// Memory for requests being received or processed, at least 1 MiB. Further requests wait. One client address gets at most half.
     #[arg(long, env = "EVENKEEL_REQUEST_MEMORY", default_value = "256MiB", value_name = "SIZE")]
     pub request_memory: ByteSize,
 

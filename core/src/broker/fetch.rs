@@ -23,13 +23,13 @@ use crate::{
         lookup,
     },
     error_code,
-    limits::{FETCH_BYTES_MAX, FETCH_WAIT_MAX},
+    limits::{ANSWER_BYTES_FREE, FETCH_BYTES_MAX, FETCH_ROOM_BYTES_MIN, FETCH_WAIT_MAX},
     marks::{Mark, mark},
     partition::index::IndexEntry,
     planted::{Planted, planted},
     port::{
-        BatchAt, DiskRequest, DiskResult, DiskStep, FetchAnswer, FetchedPartition, FileName, Lane, Notice,
-        ObjectRequest, ObjectResult, ReadBatches, Response,
+        BatchAt, DiskRequest, DiskResult, DiskStep, Effect, FetchAnswer, FetchedPartition, FileName, Lane,
+        Notice, ObjectRequest, ObjectResult, ReadBatches, Response,
     },
     state::State,
     turn::{Purpose, Timer, Turn},
@@ -42,6 +42,8 @@ pub(super) struct Fetches {
     jobs: BTreeMap<u64, Job>,
     next: u64,
     woken: BTreeSet<u64>,
+    /// Parked, though there is enough, until other answers have been taken.
+    stalled: BTreeSet<u64>,
     sessions: Sessions,
 }
 
@@ -117,6 +119,11 @@ impl Fetches {
         self.jobs.is_empty()
     }
 
+    /// There may be room for their answers now.
+    pub(super) fn wake_stalled(&mut self) {
+        self.woken.append(&mut self.stalled);
+    }
+
     pub(super) fn wake_all(&mut self) {
         self.woken.extend(self.jobs.keys());
     }
@@ -138,6 +145,8 @@ impl Fetches {
         for id in gone {
             if let Some(job) = self.jobs.remove(&id) {
                 mark(Mark::FetchConnectionGone);
+                self.sessions.give_up(job.session);
+                self.stalled.remove(&id);
                 unpark(id, &job, state, turn);
             }
         }
@@ -208,13 +217,28 @@ impl Live {
     }
 
     fn try_fetch(&mut self, id: u64, mut job: Job, parked: bool, turn: &mut Turn<'_>) {
-        let plan = Plan::make(&job, &self.state, self.cuts.as_deref());
+        let room = self.outgoing.room(job.asker.conn);
+        let max_bytes = job.max_bytes.min(u32::try_from(room).unwrap_or(u32::MAX));
+        let plan = Plan::make(&job, max_bytes, &self.state, self.cuts.as_deref());
         let enough = plan.has_error
             || (plan.is_full && !planted(Planted::FullAnswerWaits))
             || plan.bytes >= job.min_bytes
             || job.timed_out
             || self.stopping;
-        if !enough {
+        let stalls = room < FETCH_ROOM_BYTES_MIN && plan.bytes > ANSWER_BYTES_FREE;
+        if stalls && self.stopping {
+            // Its client does not take its answers: it is not told of the stop by one more.
+            if parked {
+                unpark(id, &job, &mut self.state, turn);
+            }
+            self.fetches.sessions.give_up(job.session);
+            turn.effects.push(Effect::Close(job.asker.conn));
+            return;
+        }
+        if stalls {
+            self.fetches.stalled.insert(id);
+        }
+        if !enough || stalls {
             if parked {
                 mark(Mark::FetchNotEnough);
             }
@@ -228,6 +252,7 @@ impl Live {
         if parked {
             unpark(id, &job, &mut self.state, turn);
         }
+        self.outgoing.count(job.asker, plan.bytes);
         let mut reading = Reading {
             answers: plan.answers,
             cut_short: plan.cut_short,

@@ -2,7 +2,11 @@
 //!
 //! The index finds the batch; the record within it is found where the bytes are decoded, in the session.
 
-use alloc::{collections::BTreeMap, vec, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec,
+    vec::Vec,
+};
 
 use bytes::Bytes;
 use kafka_protocol::messages::{
@@ -16,6 +20,7 @@ use crate::{
         cuts::{Cuts, Place},
     },
     error_code,
+    limits::{LISTED_BYTES_MAX, LISTED_BYTES_MIN},
     marks::{Mark, mark},
     partition::{Partition, index::IndexEntry},
     planted::{Planted, planted},
@@ -26,7 +31,7 @@ use crate::{
     },
     state::State,
     turn::{Purpose, Turn},
-    units::{Epoch, Lsn, Offset, Timestamp},
+    units::{ConnId, Epoch, Lsn, Offset, Timestamp},
     wire::batch::{BatchHeader, HEADER_BYTES},
 };
 
@@ -58,6 +63,8 @@ struct Job {
     /// What must be durable before the answer leaves.
     known: Lsn,
     answer: ListOffsetsAnswer,
+    /// Bytes of batches in it.
+    held: u64,
     /// Where in the answer the batch of each read belongs, and up to where an object is looked through.
     holes: Vec<(Spot, Option<Offset>)>,
     outstanding: usize,
@@ -66,6 +73,10 @@ struct Job {
 impl Lookups {
     pub(super) fn is_empty(&self) -> bool {
         self.jobs.is_empty()
+    }
+
+    pub(super) fn drop_connection(&mut self, conn: ConnId) {
+        self.jobs.retain(|_, job| job.asker.conn != conn);
     }
 }
 
@@ -160,7 +171,8 @@ impl Live {
         turn: &mut Turn<'_>,
     ) {
         let mut answer = ListOffsetsAnswer::default();
-        let (mut reads, mut told) = (Vec::new(), Vec::new());
+        let (mut reads, mut told, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let (bound, mut held) = (self.listed_bytes(asker, 0), 0);
         let cuts = self.cuts.as_deref();
         for (topic_at, topic) in request.topics.iter().enumerate() {
             let known = self.state.topic_named(&topic.name);
@@ -172,6 +184,11 @@ impl Live {
                     .ok_or(error_code::UNKNOWN_TOPIC_OR_PARTITION)
                     .and_then(|partition| {
                         check_leader_epoch(asked.current_leader_epoch, self.state.epoch).map(|()| partition)
+                    })
+                    // As Kafka does.
+                    .and_then(|partition| {
+                        let is_first = seen.insert(partition.id);
+                        if is_first { Ok(partition) } else { Err(error_code::INVALID_REQUEST) }
                     });
                 told.push(partition.ok().map(|partition| partition.id));
                 let found = match partition {
@@ -204,8 +221,12 @@ impl Live {
                                 leader_epoch: -1,
                             }
                         }
+                        Lookup::InBatch { entry, .. } if held + u64::from(entry.len()) > bound => {
+                            FoundOffset::Error(error_code::OFFSET_NOT_AVAILABLE)
+                        }
                         Lookup::InBatch { entry, timestamp, leader_epoch } => {
                             mark(Mark::LookupByTime);
+                            held += u64::from(entry.len());
                             let cached = self.cache.find(partition.id, entry.base_offset());
                             let batch = cached.map(|batch| vec![batch.header.clone(), batch.records.clone()]);
                             if batch.is_none() {
@@ -227,13 +248,14 @@ impl Live {
             answer.topics.push(ListedTopic { name: topic.name.clone(), partitions });
         }
         let known = self.state.known_by(told);
+        self.outgoing.count(asker, held);
         if reads.is_empty() {
             self.answer(asker, Response::ListOffsets(answer), known, turn);
             return;
         }
         let (holes, sources): (Vec<_>, Vec<_>) = reads.into_iter().unzip();
         let outstanding = holes.len();
-        let job = Job { asker, request, anew: false, passed, known, answer, holes, outstanding };
+        let job = Job { asker, request, anew: false, passed, known, answer, held, holes, outstanding };
         self.read_for_lookup(job, sources, turn);
     }
 
@@ -271,6 +293,9 @@ impl Live {
     }
 
     fn looked_up(&mut self, job: u64, read: usize, batches: Result<Vec<Bytes>, Notice>, turn: &mut Turn<'_>) {
+        // The connection may be gone; the read was then for nothing.
+        let Some(waiting) = self.lookups.jobs.get(&job) else { return };
+        let (asker, bound) = (waiting.asker, self.listed_bytes(waiting.asker, waiting.held));
         let Some(waiting) = self.lookups.jobs.get_mut(&job) else { return };
         waiting.outstanding -= 1;
         let (spot @ (topic_at, partition_at), upto) = waiting.holes[read];
@@ -281,7 +306,15 @@ impl Live {
                 waiting.passed.insert(spot, upto);
                 waiting.anew = true;
             }
+            // Only what is read from the object store has a length that was not known before.
+            (Ok(read), Some(_)) if waiting.held + bytes_of(&read) > bound => {
+                *found = FoundOffset::Error(error_code::OFFSET_NOT_AVAILABLE);
+            }
             (Ok(read), _) => {
+                if upto.is_some() {
+                    waiting.held += bytes_of(&read);
+                    self.outgoing.count(asker, waiting.held);
+                }
                 if let FoundOffset::Within { batch, leader_epoch, .. } = found {
                     // Where it was found decides: of a stored batch nothing was known before.
                     let head = read.first().and_then(|batch| batch.first_chunk::<HEADER_BYTES>());
@@ -305,6 +338,12 @@ impl Live {
             }
             self.answer(done.asker, Response::ListOffsets(done.answer), done.known, turn);
         }
+    }
+
+    /// How many bytes of batches the answer to this request may hold, of which it has some: a record is found in a batch only when the
+    /// answer is encoded.
+    fn listed_bytes(&self, asker: Asker, held: u64) -> u64 {
+        LISTED_BYTES_MAX.min((self.outgoing.room(asker.conn) + held).max(LISTED_BYTES_MIN))
     }
 
     pub(super) fn offset_for_leader_epoch(
@@ -352,6 +391,10 @@ impl Live {
         let known = self.state.known_by(seen);
         self.answer(asker, Response::OffsetForLeaderEpoch(response), known, turn);
     }
+}
+
+fn bytes_of(batches: &[Bytes]) -> u64 {
+    batches.iter().map(|batch| batch.len() as u64).sum()
 }
 
 /// Where a batch is to be read.

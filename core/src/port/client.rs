@@ -18,6 +18,7 @@ use kafka_protocol::messages::{
 pub use self::admin::{AdminRequest, AdminResponse};
 pub use self::groups::{GroupRequest, GroupResponse, JoinIntake};
 use crate::{
+    limits::ANSWER_BYTES_FREE,
     units::{Offset, Tag, Timestamp, TopicId},
     wire::batch::{Batch, BatchRefusal},
 };
@@ -33,6 +34,16 @@ pub enum ClientEvent {
         version: i16,
         /// What it asks.
         request: Box<Request>,
+    },
+    /// The connection comes from this client address, as a number. Told before its first request, if at all.
+    Opened {
+        /// An IPv4 address, or the network part of an IPv6 address.
+        address: u128,
+    },
+    /// The client has taken all answers up to this one. Told of answers that are [`Response::is_reported`].
+    Taken {
+        /// Tag of the last one.
+        last: Tag,
     },
     /// The connection is gone. Nothing more comes from it and nothing more can be told to it.
     Closed,
@@ -75,6 +86,46 @@ pub enum Response {
     Group(GroupResponse),
     Admin(AdminResponse),
 }
+
+impl Response {
+    /// Whether the connection reports when the client has taken this answer: its memory counts until then.
+    #[must_use]
+    pub fn is_reported(&self) -> bool {
+        match self {
+            Response::Fetch(answer) => {
+                let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+                let mut left = ANSWER_BYTES_FREE as usize;
+                partitions.flat_map(|partition| &partition.records).any(|slice| {
+                    let is_over = slice.len() > left;
+                    left -= slice.len().min(left);
+                    is_over
+                })
+            }
+            Response::Metadata(response) => {
+                response.topics.len()
+                    + response.topics.iter().map(|topic| topic.partitions.len()).sum::<usize>()
+                    > METADATA_PARTS_FREE
+            }
+            Response::CreateTopics(_) => true,
+            Response::Group(response) => response.is_reported(),
+            Response::Admin(response) => response.is_reported(),
+            Response::ListOffsets(answer) => {
+                let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+                partitions.map(|partition| partition.found.held_bytes()).sum::<u64>() > ANSWER_BYTES_FREE
+            }
+            Response::Produce(_)
+            | Response::Silence
+            | Response::DeleteTopics(_)
+            | Response::FindCoordinator(_)
+            | Response::DescribeCluster(_)
+            | Response::OffsetForLeaderEpoch(_)
+            | Response::InitProducerId(_) => false,
+        }
+    }
+}
+
+/// Topics and partitions in an answer to Metadata that is short.
+const METADATA_PARTS_FREE: usize = 20;
 
 /// A produce request with its batches parsed and verified.
 #[derive(Clone, Debug, PartialEq)]
@@ -200,4 +251,14 @@ pub enum FoundOffset {
         /// Leader epoch of the batch.
         leader_epoch: i32,
     },
+}
+
+impl FoundOffset {
+    /// Bytes of the batch to be searched.
+    fn held_bytes(&self) -> u64 {
+        match self {
+            FoundOffset::Within { batch, .. } => batch.iter().map(|slice| slice.len() as u64).sum(),
+            FoundOffset::Error(_) | FoundOffset::At { .. } => 0,
+        }
+    }
 }

@@ -70,16 +70,31 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// Walks a request body of this version. Returns its length: bytes behind it belong to nothing and are ignored, as
-/// Kafka ignores them (librdkafka asks for all topics with three of them).
+/// What a request body is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// Its length. Bytes behind it belong to nothing and are ignored, as Kafka ignores them (librdkafka asks for all topics with
+    /// three of them).
+    pub(super) len: usize,
+    /// Elements of its arrays and unknown tagged fields, together.
+    pub(super) elements: usize,
+    /// Memory that they take once decoded, bytes.
+    pub(super) decoded: usize,
+}
+
+/// Walks a request body of this version.
 ///
 /// # Errors
 /// The first field that is wrong.
-pub(super) fn check(fields: Fields, version: i16, flexible: bool, body: &[u8]) -> Result<usize, Malformed> {
+pub(super) fn check(fields: Fields, version: i16, flexible: bool, body: &[u8]) -> Result<Shape, Malformed> {
     let decoded_left = DECODED_BYTES_PER_BYTE.saturating_mul(body.len()).saturating_add(DECODED_BYTES_FREE);
     let mut walk = Walk { rest: body, version, flexible, elements_left: ARRAY_ELEMENTS_MAX, decoded_left };
     walk.fields(fields)?;
-    Ok(body.len() - walk.rest.len())
+    Ok(Shape {
+        len: body.len() - walk.rest.len(),
+        elements: ARRAY_ELEMENTS_MAX - walk.elements_left,
+        decoded: decoded_left - walk.decoded_left,
+    })
 }
 
 /// Skips tagged fields of which none is known. `None`: malformed.

@@ -22,10 +22,11 @@ use super::{
     header::{self, Preamble},
     intake,
     preflight::{self, Malformed},
-    schema,
+    repeats, schema,
 };
 use crate::{
     error_code::{INVALID_REQUEST, NONE, UNSUPPORTED_VERSION},
+    limits::REQUEST_ELEMENT_BYTES,
     port::{AdminRequest, GroupRequest, JoinIntake, Request, Response},
     units::Tag,
 };
@@ -127,6 +128,51 @@ pub fn frame_len(prefix: [u8; 4]) -> Result<usize, Close> {
     Ok(header::frame_len(prefix)?)
 }
 
+/// A request whose bytes have the shape of its API, not decoded yet.
+#[derive(Debug)]
+pub struct Checked {
+    served: &'static Served,
+    preamble: Preamble,
+    client_id: Bytes,
+    /// `None` for ApiVersions in a version that is not served.
+    body: Option<Bytes>,
+    weight: usize,
+}
+
+impl Checked {
+    /// Memory beside its frame that the request may take until it is answered, bytes: decoded, in the brain, and an answer that is as
+    /// long as the request. An answer that can be much longer has a bound of its own.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
+}
+
+/// Checks one complete frame without its length prefix. Nothing is decoded, and nothing allocated.
+///
+/// # Errors
+/// The connection is to be closed.
+pub fn check(frame: Bytes) -> Result<Checked, Close> {
+    let mut rest = &frame[..];
+    let preamble = Preamble::take(&mut rest).ok_or(CloseReason::Header)?;
+    let Preamble { api_key, version, correlation_id: _ } = preamble;
+    let served = Served::by_key(api_key).ok_or(CloseReason::UnknownApi { key: api_key })?;
+    let api = served.api;
+    if !served.understands(version) {
+        if api == Api::ApiVersions {
+            return Ok(Checked { served, preamble, client_id: Bytes::new(), body: None, weight: 0 });
+        }
+        return Err(CloseReason::UnsupportedVersion { api, version }.into());
+    }
+    let flexible = served.is_flexible(version);
+    let client_id = header::take_client_id(&mut rest, flexible).ok_or(CloseReason::Header)?;
+    let shape = preflight::check(schema::request(api), version, flexible, rest)
+        .map_err(|malformed| CloseReason::Malformed { api, version, malformed })?;
+    let weight = shape.decoded + shape.elements * REQUEST_ELEMENT_BYTES;
+    let (client_id, body) = (frame.slice_ref(client_id), frame.slice_ref(&rest[..shape.len]));
+    Ok(Checked { served, preamble, client_id, body: Some(body), weight })
+}
+
 /// The protocol state of one connection.
 #[derive(Debug, Default)]
 pub struct Session {
@@ -134,6 +180,8 @@ pub struct Session {
     first: u64,
     /// Requests in order, each until its answer has gone out.
     waiting: VecDeque<Waiting>,
+    /// The last answer given out that the brain is to be told of when the client has taken it.
+    reported: Option<Tag>,
     /// Address of the client, as Kafka's tools show it.
     client_host: String,
 }
@@ -142,6 +190,7 @@ pub struct Session {
 struct Waiting {
     form: Form,
     answer: Answer,
+    is_reported: bool,
 }
 
 #[derive(Debug)]
@@ -165,31 +214,27 @@ impl Session {
         Session { client_host, ..Session::default() }
     }
 
-    /// Takes one complete frame without its length prefix. `None`: answered here; look at [`Session::next_frame`].
+    /// Takes one complete frame without its length prefix: [`check`], then [`Session::take`].
     ///
     /// # Errors
     /// The connection is to be closed. Nothing may be received after that.
     pub fn receive(&mut self, frame: Bytes) -> Result<Option<Inbound>, Close> {
-        let mut rest = &frame[..];
-        let preamble = Preamble::take(&mut rest).ok_or(CloseReason::Header)?;
-        let Preamble { api_key, version, correlation_id } = preamble;
-        let served = Served::by_key(api_key).ok_or(CloseReason::UnknownApi { key: api_key })?;
-        let api = served.api;
-        if !served.understands(version) {
-            if api == Api::ApiVersions {
-                self.refuse_api_versions(served, correlation_id);
-                return Ok(None);
-            }
-            return Err(CloseReason::UnsupportedVersion { api, version }.into());
-        }
-        let flexible = served.is_flexible(version);
-        let client_id = header::take_client_id(&mut rest, flexible).ok_or(CloseReason::Header)?;
-        let len = preflight::check(schema::request(api), version, flexible, rest)
-            .map_err(|malformed| CloseReason::Malformed { api, version, malformed })?;
+        self.take(check(frame)?)
+    }
 
-        let body = frame.slice_ref(&rest[..len]);
+    /// Decodes a checked request. `None`: answered here; look at [`Session::next_frame`].
+    ///
+    /// # Errors
+    /// The connection is to be closed. Nothing may be received after that.
+    pub fn take(&mut self, checked: Checked) -> Result<Option<Inbound>, Close> {
+        let Checked { served, preamble, client_id, body, weight: _ } = checked;
+        let Preamble { api_key: _, version, correlation_id } = preamble;
+        let Some(body) = body else {
+            self.refuse_api_versions(served, correlation_id);
+            return Ok(None);
+        };
         let form = Form { served, version, correlation_id };
-        let request = match api {
+        let request = match served.api {
             Api::ApiVersions => {
                 let frame = form.encode(&api_versions(&decode(body, form)?, version));
                 self.enqueue(form, Answer::Ready(frame));
@@ -198,14 +243,14 @@ impl Session {
             Api::Produce => Request::Produce(intake::intake(decode(body, form)?, version)),
             Api::Fetch => Request::Fetch(decode(body, form)?),
             Api::ListOffsets => Request::ListOffsets(decode(body, form)?),
-            Api::Metadata => Request::Metadata(decode(body, form)?),
-            Api::FindCoordinator => Request::FindCoordinator(decode(body, form)?),
+            Api::Metadata => Request::Metadata(repeats::metadata(decode(body, form)?)),
+            Api::FindCoordinator => Request::FindCoordinator(repeats::find_coordinator(decode(body, form)?)),
             Api::CreateTopics => Request::CreateTopics(decode(body, form)?),
             Api::DeleteTopics => Request::DeleteTopics(decode(body, form)?),
             Api::InitProducerId => Request::InitProducerId(decode(body, form)?),
             Api::OffsetForLeaderEpoch => Request::OffsetForLeaderEpoch(decode(body, form)?),
             Api::DescribeCluster => Request::DescribeCluster(decode(body, form)?),
-            Api::Group(api) => Request::Group(self.group(api, client_id, body, form)?),
+            Api::Group(api) => Request::Group(self.group(api, &client_id, body, form)?),
             Api::Admin(api) => Request::Admin(admin(api, body, form)?),
         };
         let tag = self.enqueue(form, Answer::Awaited);
@@ -220,6 +265,7 @@ impl Session {
         let place = tag.0.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
         let waiting = place.and_then(|at| self.waiting.get_mut(at)).expect("a tag of a request that waits");
         assert!(matches!(waiting.answer, Answer::Awaited), "request {tag} is answered twice");
+        waiting.is_reported = response.is_reported();
         waiting.answer = match answer::encode(response, waiting.form) {
             Some(frame) => Answer::Ready(frame),
             None => Answer::Silence,
@@ -233,6 +279,9 @@ impl Session {
                 return None;
             }
             let waiting = self.waiting.pop_front()?;
+            if waiting.is_reported {
+                self.reported = Some(Tag(self.first));
+            }
             self.first += 1;
             match waiting.answer {
                 Answer::Ready(frame) => return Some(frame),
@@ -240,6 +289,12 @@ impl Session {
                 Answer::Awaited => unreachable!("looked at above"),
             }
         }
+    }
+
+    /// The last answer that [`Session::next_frame`] gave out and whose client's taking it is to be reported, once: as
+    /// [`crate::port::ClientEvent::Taken`].
+    pub fn take_reported(&mut self) -> Option<Tag> {
+        self.reported.take()
     }
 
     /// Requests received whose place in the order [`Session::next_frame`] has not passed yet. The runtime stops
@@ -263,11 +318,11 @@ impl Session {
                 GroupRequest::Join(JoinIntake { client_id, client_host, request: decode(body, form)? })
             }
             GroupApi::OffsetCommit => GroupRequest::OffsetCommit(decode(body, form)?),
-            GroupApi::OffsetFetch => GroupRequest::OffsetFetch(decode(body, form)?),
+            GroupApi::OffsetFetch => GroupRequest::OffsetFetch(repeats::offset_fetch(decode(body, form)?)),
             GroupApi::Heartbeat => GroupRequest::Heartbeat(decode(body, form)?),
             GroupApi::LeaveGroup => GroupRequest::Leave(decode(body, form)?),
             GroupApi::SyncGroup => GroupRequest::Sync(decode(body, form)?),
-            GroupApi::DescribeGroups => GroupRequest::Describe(decode(body, form)?),
+            GroupApi::DescribeGroups => GroupRequest::Describe(repeats::describe_groups(decode(body, form)?)),
             GroupApi::ListGroups => GroupRequest::List(decode(body, form)?),
             GroupApi::DeleteGroups => GroupRequest::Delete(decode(body, form)?),
             GroupApi::OffsetDelete => GroupRequest::OffsetDelete(decode(body, form)?),
@@ -276,7 +331,7 @@ impl Session {
 
     fn enqueue(&mut self, form: Form, answer: Answer) -> Tag {
         let tag = Tag(self.first + self.waiting.len() as u64);
-        self.waiting.push_back(Waiting { form, answer });
+        self.waiting.push_back(Waiting { form, answer, is_reported: false });
         tag
     }
 
@@ -293,9 +348,13 @@ impl Session {
 fn admin(api: AdminApi, body: Bytes, form: Form) -> Result<AdminRequest, CloseReason> {
     Ok(match api {
         AdminApi::DeleteRecords => AdminRequest::DeleteRecords(decode(body, form)?),
-        AdminApi::DescribeConfigs => AdminRequest::DescribeConfigs(decode(body, form)?),
+        AdminApi::DescribeConfigs => {
+            AdminRequest::DescribeConfigs(repeats::describe_configs(decode(body, form)?))
+        }
         AdminApi::AlterConfigs => AdminRequest::AlterConfigs(decode(body, form)?),
-        AdminApi::DescribeLogDirs => AdminRequest::DescribeLogDirs(decode(body, form)?),
+        AdminApi::DescribeLogDirs => {
+            AdminRequest::DescribeLogDirs(repeats::describe_log_dirs(decode(body, form)?))
+        }
         AdminApi::CreatePartitions => AdminRequest::CreatePartitions(decode(body, form)?),
         AdminApi::ElectLeaders => AdminRequest::ElectLeaders(decode(body, form)?),
         AdminApi::IncrementalAlterConfigs => AdminRequest::IncrementalAlterConfigs(decode(body, form)?),
@@ -303,7 +362,9 @@ fn admin(api: AdminApi, body: Bytes, form: Form) -> Result<AdminRequest, CloseRe
             AdminRequest::AlterPartitionReassignments(decode(body, form)?)
         }
         AdminApi::ListPartitionReassignments => AdminRequest::ListPartitionReassignments(decode(body, form)?),
-        AdminApi::DescribeProducers => AdminRequest::DescribeProducers(decode(body, form)?),
+        AdminApi::DescribeProducers => {
+            AdminRequest::DescribeProducers(repeats::describe_producers(decode(body, form)?))
+        }
         AdminApi::DescribeTopicPartitions => AdminRequest::DescribeTopicPartitions(decode(body, form)?),
     })
 }

@@ -3,6 +3,7 @@
 
 mod admin;
 mod after_restore;
+mod bounds;
 mod clients;
 mod cuts;
 mod fetch;

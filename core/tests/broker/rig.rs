@@ -276,6 +276,8 @@ pub(crate) struct Rig {
     pub(crate) closed: Vec<ConnId>,
     pub(crate) notices: Vec<String>,
     pub(crate) serving: bool,
+    /// Clients take their answers.
+    pub(crate) takes: bool,
     pub(crate) stopped: bool,
     pub(crate) fault: Option<Fault>,
     /// What is asked of this lane is taken and does not complete.
@@ -317,6 +319,7 @@ impl Rig {
             closed: Vec::new(),
             notices: Vec::new(),
             serving: false,
+            takes: true,
             stopped: false,
             fault: None,
             holds: None,
@@ -334,7 +337,12 @@ impl Rig {
         let mut events = Vec::new();
         for effect in effects {
             match effect {
-                Effect::Reply(conn, tag, response) => self.replies.push((conn, tag, *response)),
+                Effect::Reply(conn, tag, response) => {
+                    if self.takes && response.is_reported() {
+                        events.push(Event::Client(conn, ClientEvent::Taken { last: tag }));
+                    }
+                    self.replies.push((conn, tag, *response));
+                }
                 Effect::Close(conn) => self.closed.push(conn),
                 Effect::Disk(op, request) if self.holds == Some(request.lane) => {
                     self.held.push_back((op, request));

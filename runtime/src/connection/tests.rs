@@ -67,7 +67,7 @@ fn connection(
         id: ConnId(7),
         mailbox,
         session: Session::new(),
-        reader: FrameReader::new(bounds.budget.clone(), progress),
+        reader: FrameReader::new(bounds.budget.client([127, 0, 0, 1].into()), progress),
         memory: VecDeque::new(),
         bounds,
         stopping: Arc::clone(&stop),
@@ -111,7 +111,7 @@ async fn a_slow_client_is_served_and_a_stuck_one_is_closed() {
 #[tokio::test]
 async fn a_connection_that_panics_is_gone_and_the_broker_is_not() {
     let (connection, _client, _post, _stop) = connection(Duration::from_secs(60));
-    let (id, mut mailbox) = connection.driver.connect();
+    let (id, mut mailbox) = connection.driver.connect([127, 0, 0, 1].into());
     let gone = GoneOnPanic(Arc::clone(&connection.driver), id);
     let task = tokio::spawn(async move {
         let _gone = gone;

@@ -38,7 +38,7 @@ async fn no_event_is_left_lying() {
         .map(|task| {
             let (driver, answered) = (Arc::clone(&driver), Arc::clone(&answered));
             tokio::spawn(async move {
-                let (id, mut mailbox) = driver.connect();
+                let (id, mut mailbox) = driver.connect([127, 0, 0, 1].into());
                 for at in 0..100u64 {
                     let request = Box::new(create(&format!("t-{task}-{at}")));
                     let event = ClientEvent::Request { tag: Tag(at), version: 7, request };

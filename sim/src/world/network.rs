@@ -129,6 +129,10 @@ impl World {
 
     pub(super) fn answer(&mut self, conn: ConnId, tag: Tag, response: &Response) -> Verdict {
         let Some(client) = self.conns.get(&conn).and_then(|open| open.client) else { return Ok(()) };
+        if response.is_reported() {
+            let taken = ClientEvent::Taken { last: tag };
+            self.enqueue(evenkeel_core::port::Event::Client(conn, taken));
+        }
         self.note(|| scenes::heard(client, conn, tag));
         self.with_client(client, |client, desk| client.hear(tag, response, desk))
     }

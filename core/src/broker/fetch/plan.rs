@@ -43,7 +43,8 @@ pub(super) struct PlannedBatches {
 }
 
 impl Plan {
-    pub(super) fn make(job: &Job, state: &State, cuts: Option<&Cuts>) -> Plan {
+    /// `max_bytes`: how long the whole answer may be, the first batch aside.
+    pub(super) fn make(job: &Job, max_bytes: u32, state: &State, cuts: Option<&Cuts>) -> Plan {
         let count = job.parts.len();
         let mut plan = Plan {
             answers: Vec::with_capacity(count),
@@ -73,9 +74,9 @@ impl Plan {
                         batches.partition = Some(partition.id);
                         match stored {
                             Some(place) => {
-                                batches.stored = plan.take_stored(part, partition, &place, job.max_bytes);
+                                batches.stored = plan.take_stored(part, partition, &place, max_bytes);
                             }
-                            None => plan.take(part, partition, job.max_bytes, &mut batches.entries),
+                            None => plan.take(part, partition, max_bytes, &mut batches.entries),
                         }
                     }
                 }

@@ -3,15 +3,19 @@
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
+    string::ToString,
     vec::Vec,
 };
 
-use kafka_protocol::messages::{FetchRequest, TopicName};
+use kafka_protocol::{
+    messages::{FetchRequest, TopicName},
+    protocol::StrBytes,
+};
 
 use crate::{
     broker::fetch::Part,
     error_code,
-    limits::{FETCH_SESSION_PARTITIONS_MAX, FETCH_SESSIONS_MAX},
+    limits::{FETCH_SESSION_PARTITIONS_MAX, FETCH_SESSIONS_MAX, TOPIC_NAME_BYTES_MAX},
     planted::{Planted, planted},
     port::{FetchAnswer, FetchedPartition, FetchedTopic},
     turn::Turn,
@@ -21,7 +25,8 @@ use crate::{
 /// A session idle for this long may make room for a new one, as in Kafka.
 const EVICTABLE_AFTER: core::time::Duration = core::time::Duration::from_secs(120);
 
-/// Names one partition within a session.
+/// Names one partition within a session. The name is a copy of its own, shared by the partitions of its topic: a slice of the request
+/// would keep the whole request in memory.
 type Key = (TopicId, TopicName, i32);
 
 /// All sessions.
@@ -36,6 +41,8 @@ struct Session {
     /// The epoch the next request must carry.
     epoch: i32,
     last_used: Instant,
+    /// One of its fetches is parked or read. Each holds a list of all partitions, so there is one at a time.
+    busy: bool,
     places: BTreeMap<Key, u64>,
     /// In the order in which they are served. A part that got its share moves to the end; one that was cut short stays in front.
     parts: BTreeMap<u64, Followed>,
@@ -60,6 +67,11 @@ pub(super) type Entered = (Option<(i32, bool)>, Vec<Part>);
 
 fn key(part: &Part) -> Key {
     (part.id, part.name.clone(), part.index)
+}
+
+/// Whether a session may remember these. A longer name is that of no topic.
+fn are_kept(parts: &[Part]) -> bool {
+    parts.iter().all(|part| part.name.len() <= TOPIC_NAME_BYTES_MAX)
 }
 
 fn parts_of(request: FetchRequest) -> Vec<Part> {
@@ -95,7 +107,7 @@ impl Sessions {
             return Ok((session.map(|id| (id, false)), parts));
         }
         let session = self.sessions.get_mut(&id).ok_or(error_code::FETCH_SESSION_ID_NOT_FOUND)?;
-        if session.epoch != epoch {
+        if session.epoch != epoch || session.busy {
             return Err(error_code::INVALID_FETCH_SESSION_EPOCH);
         }
         session.epoch = if epoch == i32::MAX { 1 } else { epoch + 1 };
@@ -106,11 +118,28 @@ impl Sessions {
                 session.forget(&(TopicId(*topic.topic_id.as_bytes()), topic.topic.clone(), *index));
             }
         }
-        for part in parts_of(request) {
-            session.follow(part);
+        let more = parts_of(request);
+        let kept = are_kept(&more);
+        let room = FETCH_SESSION_PARTITIONS_MAX - self.partitions;
+        let fits = kept && session.parts.len() + session.unknown(&more, room) <= room;
+        if fits {
+            more.into_iter().for_each(|part| session.follow(part));
         }
         self.partitions += session.parts.len();
+        if !fits {
+            // The client asks for everything again, and gets no session while there is no room.
+            self.remove(id);
+            return Err(error_code::FETCH_SESSION_ID_NOT_FOUND);
+        }
+        session.busy = true;
         Ok((Some((id, true)), session.parts.values().map(|followed| followed.part.clone()).collect()))
+    }
+
+    /// The fetch under way in this session ended without an answer.
+    pub(super) fn give_up(&mut self, session: Option<(i32, bool)>) {
+        if let Some(session) = session.and_then(|(id, _)| self.sessions.get_mut(&id)) {
+            session.busy = false;
+        }
     }
 
     fn open(&mut self, parts: &[Part], turn: &mut Turn<'_>) -> Option<i32> {
@@ -121,7 +150,7 @@ impl Sessions {
             }
             self.remove(oldest);
         }
-        if self.partitions + parts.len() > FETCH_SESSION_PARTITIONS_MAX {
+        if !are_kept(parts) || self.partitions + parts.len() > FETCH_SESSION_PARTITIONS_MAX {
             return None;
         }
         let id = loop {
@@ -133,6 +162,7 @@ impl Sessions {
         let mut session = Session {
             epoch: 1,
             last_used: turn.now.mono,
+            busy: true,
             places: BTreeMap::new(),
             parts: BTreeMap::new(),
             next_place: 0,
@@ -159,6 +189,7 @@ impl Sessions {
         answers: Vec<FetchedPartition>,
         cut_short: &BTreeSet<usize>,
     ) -> FetchAnswer {
+        self.give_up(session);
         let mut answer =
             FetchAnswer { session_id: session.map_or(0, |(id, _)| id), ..FetchAnswer::default() };
         for (at, (part, fetched)) in parts.into_iter().zip(answers).enumerate() {
@@ -185,16 +216,31 @@ impl Sessions {
 }
 
 impl Session {
-    fn follow(&mut self, part: Part) {
-        let key = key(&part);
-        if let Some(place) = self.places.get(&key)
+    /// How many of these it does not follow yet; of more than `upto` no exact number.
+    fn unknown(&self, parts: &[Part], upto: usize) -> usize {
+        let new = parts.iter().filter(|part| !self.places.contains_key(&key(part)));
+        let new: BTreeSet<Key> = new.map(key).take(upto.saturating_add(1)).collect();
+        new.len()
+    }
+
+    fn follow(&mut self, mut part: Part) {
+        let wanted = key(&part);
+        if let Some((known, place)) = self.places.get_key_value(&wanted)
             && let Some(followed) = self.parts.get_mut(place)
         {
             if !planted(Planted::SessionKeepsOffset) {
+                part.name = known.1.clone();
                 followed.part = part;
             }
             return;
         }
+        // Requests name all partitions of a topic one behind the other.
+        let same = self.parts.last_key_value().map(|(_, last)| &last.part.name);
+        part.name = match same.filter(|name| **name == part.name) {
+            Some(name) => name.clone(),
+            None => TopicName(StrBytes::from_string(part.name.to_string())),
+        };
+        let key = key(&part);
         self.places.insert(key, self.next_place);
         self.parts.insert(self.next_place, Followed { part, told: None });
         self.next_place += 1;

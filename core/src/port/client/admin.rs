@@ -43,3 +43,21 @@ pub enum AdminResponse {
     DescribeProducers(DescribeProducersResponse),
     DescribeTopicPartitions(DescribeTopicPartitionsResponse),
 }
+
+impl AdminResponse {
+    pub(super) fn is_reported(&self) -> bool {
+        match self {
+            AdminResponse::DescribeConfigs(_)
+            | AdminResponse::DescribeLogDirs(_)
+            | AdminResponse::DescribeProducers(_)
+            | AdminResponse::DescribeTopicPartitions(_) => true,
+            AdminResponse::DeleteRecords(_)
+            | AdminResponse::AlterConfigs(_)
+            | AdminResponse::CreatePartitions(_)
+            | AdminResponse::ElectLeaders(_)
+            | AdminResponse::IncrementalAlterConfigs(_)
+            | AdminResponse::AlterPartitionReassignments(_)
+            | AdminResponse::ListPartitionReassignments(_) => false,
+        }
+    }
+}

@@ -10,6 +10,8 @@ use kafka_protocol::messages::{
     SyncGroupResponse,
 };
 
+use crate::limits::ANSWER_BYTES_FREE;
+
 /// A request about consumer groups.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "each variant is the Kafka API of that name")]
@@ -51,4 +53,19 @@ pub enum GroupResponse {
     OffsetCommit(OffsetCommitResponse),
     OffsetFetch(OffsetFetchResponse),
     OffsetDelete(OffsetDeleteResponse),
+}
+
+impl GroupResponse {
+    pub(super) fn is_reported(&self) -> bool {
+        match self {
+            GroupResponse::Describe(_) | GroupResponse::List(_) | GroupResponse::OffsetFetch(_) => true,
+            GroupResponse::Join(response) => !response.members.is_empty(),
+            GroupResponse::Sync(response) => response.assignment.len() as u64 > ANSWER_BYTES_FREE,
+            GroupResponse::Heartbeat(_)
+            | GroupResponse::Leave(_)
+            | GroupResponse::Delete(_)
+            | GroupResponse::OffsetCommit(_)
+            | GroupResponse::OffsetDelete(_) => false,
+        }
+    }
 }

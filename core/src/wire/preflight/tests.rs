@@ -20,7 +20,7 @@ fn whole(api: Api, version: i16, body: &[u8]) -> Result<(), Malformed> {
 
 fn walk(api: Api, version: i16, body: &[u8]) -> Result<usize, Malformed> {
     let served: &Served = SERVED.iter().find(|served| served.api == api).expect("the table holds every API");
-    check(schema::request(api), version, served.is_flexible(version), body)
+    check(schema::request(api), version, served.is_flexible(version), body).map(|shape| shape.len)
 }
 
 fn again(served: &Served, body: &Bytes, version: i16) -> Bytes {

@@ -1,0 +1,100 @@
+//! What a request names several times is answered once. Kafka puts such names into sets too, or clients put the answers into maps; and
+//! without this, 16 bytes of a request could cost an answer of megabytes each time they are repeated.
+
+use alloc::collections::BTreeSet;
+
+use kafka_protocol::messages::{
+    DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest, DescribeProducersRequest,
+    FindCoordinatorRequest, GroupId, MetadataRequest, OffsetFetchRequest, TopicName,
+    offset_fetch_request::OffsetFetchRequestTopics,
+};
+
+/// Keeps the first of equal elements.
+fn keep_first<T, K: Ord>(elements: &mut alloc::vec::Vec<T>, key: impl Fn(&T) -> K) {
+    if elements.len() > 1 {
+        let mut seen = BTreeSet::new();
+        elements.retain(|element| seen.insert(key(element)));
+    }
+}
+
+pub(super) fn metadata(mut request: MetadataRequest) -> MetadataRequest {
+    if let Some(topics) = &mut request.topics {
+        keep_first(topics, |topic| (topic.topic_id, topic.name.clone()));
+    }
+    request
+}
+
+pub(super) fn find_coordinator(mut request: FindCoordinatorRequest) -> FindCoordinatorRequest {
+    keep_first(&mut request.coordinator_keys, Clone::clone);
+    request
+}
+
+pub(super) fn describe_groups(mut request: DescribeGroupsRequest) -> DescribeGroupsRequest {
+    keep_first(&mut request.groups, Clone::clone);
+    request
+}
+
+pub(super) fn describe_configs(mut request: DescribeConfigsRequest) -> DescribeConfigsRequest {
+    keep_first(&mut request.resources, |asked| {
+        (asked.resource_type, asked.resource_name.clone(), asked.configuration_keys.clone())
+    });
+    request
+}
+
+pub(super) fn describe_producers(mut request: DescribeProducersRequest) -> DescribeProducersRequest {
+    let mut seen = BTreeSet::new();
+    request.topics.retain_mut(|topic| {
+        topic.partition_indexes.retain(|index| seen.insert((topic.name.clone(), *index)));
+        !topic.partition_indexes.is_empty()
+    });
+    request
+}
+
+pub(super) fn describe_log_dirs(mut request: DescribeLogDirsRequest) -> DescribeLogDirsRequest {
+    let mut seen = BTreeSet::new();
+    if let Some(topics) = &mut request.topics {
+        topics.retain_mut(|topic| {
+            topic.partitions.retain(|index| seen.insert((topic.topic.clone(), *index)));
+            !topic.partitions.is_empty()
+        });
+    }
+    request
+}
+
+/// Of a group that is named several times, each partition is told once; all of them, if that is asked for, once too.
+pub(super) fn offset_fetch(mut request: OffsetFetchRequest) -> OffsetFetchRequest {
+    let mut seen = BTreeSet::new();
+    if let Some(topics) = &mut request.topics {
+        topics.retain_mut(|topic| {
+            topic.partition_indexes.retain(|index| seen.insert((topic.name.clone(), *index)));
+            !topic.partition_indexes.is_empty()
+        });
+    }
+    let mut groups = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    request.groups.retain_mut(|asked| {
+        let id = asked.group_id.clone();
+        let first = groups.insert((id.clone(), asked.topics.is_none()));
+        match &mut asked.topics {
+            None => first,
+            Some(topics) => {
+                topics.retain_mut(|topic| keep_partitions(topic, &id, &mut seen));
+                first || !topics.is_empty()
+            }
+        }
+    });
+    request
+}
+
+fn keep_partitions(
+    topic: &mut OffsetFetchRequestTopics,
+    group: &GroupId,
+    seen: &mut BTreeSet<(GroupId, TopicName, i32)>,
+) -> bool {
+    let name = topic.name.clone();
+    topic.partition_indexes.retain(|index| seen.insert((group.clone(), name.clone(), *index)));
+    !topic.partition_indexes.is_empty()
+}
+
+#[cfg(test)]
+mod tests;
