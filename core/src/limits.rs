@@ -22,6 +22,9 @@ pub const MESSAGE_BYTES: u32 = 1_048_588;
 pub const MESSAGE_BYTES_MAX: u32 = 16 << 20;
 /// Largest sync group, padding included.
 pub const GROUP_BYTES_MAX: u32 = 32 << 20;
+/// Records that are kept of a request are copied if the request is more than this many times as large: otherwise they hold it in memory,
+/// and the cache counts that.
+pub const DETACHED_FACTOR: u64 = 8;
 /// Most records in one sync group.
 pub const GROUP_RECORDS_MAX: u32 = 65_536;
 /// Largest encoded head (metadata part) of one log record.

@@ -55,6 +55,7 @@ pub fn produce(topic: &str, index: i32, acks: i16, batch: Batch) -> Request {
             id: TopicId::NONE,
             partitions: vec![ProducePartition { index, batch: Ok(batch) }],
         }],
+        request_bytes: 0,
     })
 }
 

@@ -50,7 +50,7 @@ impl Live {
     pub(super) fn produce(&mut self, asker: Asker, intake: ProduceIntake, turn: &mut Turn<'_>) {
         let mut known = self.state.catalog_known;
         let mut failed = false;
-        let acks = intake.acks;
+        let (acks, staged_from) = (intake.acks, self.log.staged_upto());
         let mut responses = Vec::with_capacity(intake.topics.len());
         for topic in intake.topics {
             let ProduceTopic { name, id, partitions } = topic;
@@ -94,6 +94,7 @@ impl Live {
                     .with_partition_responses(answered),
             );
         }
+        self.log.detach(staged_from, intake.request_bytes);
         if planted(Planted::AnsweredBeforeDurable) {
             known = self.log.durable();
         }

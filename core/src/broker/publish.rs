@@ -33,6 +33,7 @@ impl Live {
                     let batch = CachedBatch {
                         base_offset: append.header.base_offset,
                         header: batch_header,
+                        held: staged.held,
                         records: staged.records,
                     };
                     if let Some(cuts) = &mut self.cuts {

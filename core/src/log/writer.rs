@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::{
     config::Config,
-    limits::{BLOCK_BYTES, GROUP_RECORDS_MAX, MARKER_DELAY},
+    limits::{BLOCK_BYTES, DETACHED_FACTOR, GROUP_RECORDS_MAX, MARKER_DELAY},
     log::{
         entry::{APPEND_HEAD_BYTES, Entry},
         group::{GROUP_HEADER_BYTES, GroupHeader, GroupKind, padded_len},
@@ -82,6 +82,8 @@ pub struct Staged {
     pub entry: Entry,
     /// Record bytes of an append, behind the batch header; empty for others.
     pub records: Bytes,
+    /// Bytes of memory that `records` hold: they may be a slice of something larger.
+    pub held: u64,
     head_len: u32,
 }
 
@@ -246,9 +248,27 @@ impl Log {
         let lsn = self.next;
         self.next = lsn.plus(1);
         let head_len = u32::try_from(head_len).expect("heads are below 64 KiB");
+        let held = records.len() as u64;
         self.staged_bytes += head_len as usize + records.len();
-        self.staged.push_back(Staged { lsn, entry, records, head_len });
+        self.staged.push_back(Staged { lsn, entry, records, held, head_len });
         lsn
+    }
+
+    /// Records staged from there on came in one request of this many bytes. They hold all of it; where that is much more than they are,
+    /// they get memory of their own. Costs a copy of at most an eighth of the request, and only where most of it was refused.
+    pub fn detach(&mut self, from: Lsn, request_bytes: u64) {
+        let of_request = |staged: &&mut Staged| staged.lsn >= from;
+        let kept: u64 =
+            self.staged.iter().rev().take_while(|staged| staged.lsn >= from).map(|s| s.held).sum();
+        let copied = kept.saturating_mul(DETACHED_FACTOR) < request_bytes;
+        for staged in self.staged.iter_mut().rev().take_while(of_request).filter(|staged| staged.held > 0) {
+            if copied {
+                staged.records = Bytes::copy_from_slice(&staged.records);
+            } else {
+                let share = u128::from(staged.held) * u128::from(request_bytes.max(kept)) / u128::from(kept);
+                staged.held = u64::try_from(share).unwrap_or(u64::MAX);
+            }
+        }
     }
 
     /// Asks for the seal once everything staged is durable. Nothing may be staged afterwards.

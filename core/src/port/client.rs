@@ -136,6 +136,8 @@ pub struct ProduceIntake {
     pub acks: i16,
     /// By topic, in request order.
     pub topics: Vec<ProduceTopic>,
+    /// Bytes of the request, which its batches are slices of; 0: they are not.
+    pub request_bytes: u64,
 }
 
 /// One topic of a produce request.

@@ -36,7 +36,7 @@ const ZSTD_SINCE: i16 = 7;
 const NO_TIMESTAMP: Timestamp = Timestamp(-1);
 
 /// A produce request with its batches parsed and verified. Record bytes stay slices of the frame.
-pub(super) fn intake(request: ProduceRequest, version: i16) -> ProduceIntake {
+pub(super) fn intake(request: ProduceRequest, version: i16, request_bytes: usize) -> ProduceIntake {
     let topics = request.topic_data.into_iter().map(|topic| ProduceTopic {
         name: topic.name,
         id: TopicId(topic.topic_id.into_bytes()),
@@ -51,6 +51,7 @@ pub(super) fn intake(request: ProduceRequest, version: i16) -> ProduceIntake {
         transactional_id: request.transactional_id,
         acks: request.acks,
         topics: topics.collect::<Vec<_>>(),
+        request_bytes: request_bytes as u64,
     }
 }
 

@@ -240,7 +240,10 @@ impl Session {
                 self.enqueue(form, Answer::Ready(frame));
                 return Ok(None);
             }
-            Api::Produce => Request::Produce(intake::intake(decode(body, form)?, version)),
+            Api::Produce => {
+                let bytes = body.len();
+                Request::Produce(intake::intake(decode(body, form)?, version, bytes))
+            }
             Api::Fetch => Request::Fetch(decode(body, form)?),
             Api::ListOffsets => Request::ListOffsets(decode(body, form)?),
             Api::Metadata => Request::Metadata(repeats::metadata(decode(body, form)?)),

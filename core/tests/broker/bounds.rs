@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use evenkeel_core::{
-    ClientEvent, Event,
+    ClientEvent, Effect, Event,
     limits::{
         ANSWERS_BYTES_MAX, ANSWERS_OF_CONNECTION_BYTES_MAX, FETCH_SESSION_PARTITIONS_MAX,
         TOPIC_NAME_BYTES_MAX,
     },
     port::{
-        AdminRequest, AdminResponse, FetchAnswer, FoundOffset, GroupRequest, GroupResponse, Request, Response,
+        AdminRequest, AdminResponse, FetchAnswer, FoundOffset, GroupRequest, GroupResponse, Lane, Request,
+        Response,
     },
     units::{ConnId, Tag},
 };
@@ -327,4 +328,74 @@ fn a_request_that_repeats_itself_is_counted_in_full() {
     let request = DescribeGroupsRequest::default().with_groups(groups);
     let tag = rig.send(6, 5, Request::Group(GroupRequest::Describe(request)));
     assert!(rig.reply(tag).is_some());
+}
+
+/// What is left of a batch in the cache after a request in which all but `kept` of 100 KB was refused: whether it is a slice of the request.
+fn is_slice_of_request(kept: usize) -> bool {
+    let mut rig = Rig::new(evenkeel_core::Config::default());
+    rig.create("t", 1, &[]);
+    let request = Bytes::from(vec![7; 100_000]);
+    let mut taken = batch(1, kept, 7, 5);
+    taken.records = request.slice(request.len() - kept..);
+    let Request::Produce(mut intake) = Rig::produce_request("t", 0, -1, taken) else {
+        panic!("another request")
+    };
+    let Request::Produce(refused) = Rig::produce_request("not-there", 0, -1, batch(1, 10, 7, 5)) else {
+        panic!("another request")
+    };
+    intake.topics.extend(refused.topics);
+    intake.request_bytes = request.len() as u64;
+    rig.ask(11, Request::Produce(intake));
+    let answer = rig.fetch("t", 0, 0);
+    let records = answer.topics[0].partitions[0].records.last().expect("a batch").clone();
+    assert_eq!(records.len(), kept);
+    request.as_ptr_range().contains(&records.as_ptr())
+}
+
+#[test]
+fn a_small_batch_does_not_keep_the_large_request_it_came_in() {
+    assert!(!is_slice_of_request(80));
+    assert!(!is_slice_of_request(12_000));
+    assert!(is_slice_of_request(13_000), "there is no copy where most of the request is kept");
+    assert!(is_slice_of_request(99_000));
+}
+
+#[test]
+fn a_cache_counts_the_requests_that_its_batches_hold() {
+    let config = evenkeel_core::Config { cache_bytes: 100_000, ..evenkeel_core::Config::default() };
+    let mut rig = Rig::new(config);
+    rig.create("t", 1, &[]);
+    for at in 0..10 {
+        let Request::Produce(mut intake) = Rig::produce_request("t", 0, -1, batch(1, 10_000, 7, at)) else {
+            panic!("another request")
+        };
+        intake.request_bytes = 40_000;
+        rig.ask(11, Request::Produce(intake));
+    }
+    let reads = |rig: &Rig| {
+        let effects = rig.recorded.iter().flat_map(|(_, _, effects)| effects);
+        let read =
+            |effect: &&Effect| matches!(effect, Effect::Disk(_, request) if request.lane == Lane::Read);
+        effects.filter(read).count()
+    };
+    let before = reads(&rig);
+    rig.fetch("t", 0, 8);
+    assert_eq!(reads(&rig), before, "the last two are there");
+    rig.fetch("t", 0, 7);
+    assert_eq!(reads(&rig), before + 1, "two times 40,000 bytes is all that fits");
+}
+
+#[test]
+fn an_answer_does_not_hold_what_lies_between_its_batches_on_the_disk() {
+    let mut rig = Rig::new(evenkeel_core::Config { cache_bytes: 0, ..evenkeel_core::Config::default() });
+    rig.create("t", 2, &[]);
+    for at in 0..5 {
+        rig.produce("t", 0, batch(1, 80, 7, at));
+        rig.produce("t", 1, batch(1, 50_000, 7, at));
+    }
+    let answer = rig.fetch("t", 0, 0);
+    let records = &answer.topics[0].partitions[0].records;
+    assert_eq!(records.len(), 5);
+    let gap = |pair: &[Bytes]| pair[0].as_ptr() as usize + 50_000 < pair[1].as_ptr() as usize;
+    assert!(!records.windows(2).all(gap), "they are slices of one read");
 }

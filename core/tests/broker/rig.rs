@@ -533,6 +533,7 @@ impl Rig {
         Request::Produce(ProduceIntake {
             transactional_id: None,
             acks,
+            request_bytes: 0,
             topics: vec![ProduceTopic {
                 name: topic_name(topic),
                 id: TopicId::NONE,

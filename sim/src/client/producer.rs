@@ -354,7 +354,7 @@ fn produce(
     }
     Outgoing {
         version: if by_name { 9 } else { BY_ID_FROM },
-        request: Request::Produce(ProduceIntake { transactional_id: None, acks, topics }),
+        request: Request::Produce(ProduceIntake { transactional_id: None, acks, topics, request_bytes: 0 }),
         asked: Asked::Produce(ops),
         silent: acks == 0,
     }
@@ -364,5 +364,5 @@ fn produce(
 pub(super) fn one(key: PartitionKey, batch: Batch) -> ProduceIntake {
     let partition = ProducePartition { index: key.index, batch: Ok(batch) };
     let topic = ProduceTopic { name: TopicName::default(), id: key.topic, partitions: vec![partition] };
-    ProduceIntake { transactional_id: None, acks: -1, topics: vec![topic] }
+    ProduceIntake { transactional_id: None, acks: -1, topics: vec![topic], request_bytes: 0 }
 }

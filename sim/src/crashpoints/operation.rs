@@ -268,7 +268,7 @@ impl Play {
                 ProduceTopic { name: TopicName::default(), id: key.topic, partitions: vec![partition] }
             })
             .collect();
-        let intake = ProduceIntake { transactional_id: None, acks: -1, topics };
+        let intake = ProduceIntake { transactional_id: None, acks: -1, topics, request_bytes: 0 };
         self.stage.ask(13, Request::Produce(intake), Asked::Produce(ops));
     }
 

@@ -223,7 +223,7 @@ fn a_request_keeps_its_order_and_each_partition_its_own_verdict() {
         .with_topic_id(Uuid::from_u128(9))
         .with_partition_data([line(4, Some(good)), line(1, None)].into());
     let request = ProduceRequest::default().with_acks(1).with_topic_data([topic].into());
-    let intake = intake(request, 9);
+    let intake = intake(request, 9, 0);
     assert_eq!((intake.acks, intake.transactional_id), (1, None));
     let topic = &intake.topics[0];
     assert_eq!((topic.name.as_str(), topic.id.0[15]), ("orders", 9));
