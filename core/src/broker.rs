@@ -92,6 +92,8 @@ struct Live {
     producer_ids_next: Option<ProducerId>,
     /// Epoch and sequence with which producers that a partition does not know wanted to begin there, and were refused for want of room.
     first_refused: BTreeMap<(PartitionId, ProducerId), (i16, i32)>,
+    /// Producers that began in a partition since idle ones were last looked for.
+    producers_begun: usize,
     stopping: bool,
 }
 
@@ -369,6 +371,7 @@ impl Live {
             checkpoints: Checkpoints::new(checkpoints, &log),
             producer_ids_next: None,
             first_refused: BTreeMap::new(),
+            producers_begun: 0,
             stopping: false,
             serving: false,
             cuts,
@@ -566,7 +569,7 @@ impl Live {
             Timer::Marker => self.log.marker_due(turn),
             Timer::Spare => self.log.retry_prepare(),
             Timer::Fetch(job) => self.fetches.timed_out(job),
-            Timer::ProducerExpiry => self.expire_producers(turn),
+            Timer::ProducerExpiry => self.producer_expiry_due(turn),
             Timer::Group(group) => self.group_due(group, turn),
             Timer::OffsetExpiry => self.expire_offsets(turn),
             Timer::Retention => self.retain(turn),
@@ -599,6 +602,7 @@ impl Live {
     /// What follows from everything that happened. Returns true when the stop is complete.
     fn end_turn(&mut self, turn: &mut Turn<'_>) -> bool {
         self.serve_waiting(turn);
+        self.bound_producers(turn);
         if let Some((cuts, view)) = self.cuts() {
             cuts.advance(view, turn);
         }

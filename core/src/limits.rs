@@ -43,6 +43,8 @@ pub const PRODUCER_BATCHES: usize = 5;
 pub const PRODUCER_ID_BLOCK: i64 = 1000;
 /// Producer states kept over all partitions before the longest idle ones are expired early.
 pub const PRODUCER_STATES_MAX: usize = 1_000_000;
+/// Producers that may begin in partitions until a look for producers to expire comes early.
+pub const PRODUCERS_BEGUN_MAX: usize = 100_000;
 /// Time between two looks for producers to expire.
 pub const PRODUCER_EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
 /// Most partitions of one topic.
@@ -104,6 +106,9 @@ pub const GROUP_PROTOCOL_BYTES_MAX: usize = 256;
 pub const GROUP_METADATA_BYTES_MAX: usize = 56 << 10;
 /// Most bytes of subscriptions for all assignors that a member names.
 pub const GROUP_PROTOCOLS_BYTES_MAX: usize = 256 << 10;
+/// Memory of the subscriptions of all members of all groups, and of member ids that were asked for, bytes. Beyond it a join gets
+/// `GROUP_MAX_SIZE_REACHED`.
+pub const MEMBERS_BYTES_MAX: usize = 96 << 20;
 /// Most groups.
 pub const GROUPS_MAX: usize = 100_000;
 /// Longest text beside a committed offset, Kafka's `offset.metadata.max.bytes`.

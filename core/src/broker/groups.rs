@@ -10,6 +10,7 @@ mod list;
 mod member;
 mod offsets;
 mod rebalance;
+mod subscriptions;
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -21,6 +22,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use kafka_protocol::messages::{JoinGroupResponse, SyncGroupResponse};
 
+use self::subscriptions::{MEMBER_BYTES, Subscriptions};
 use crate::{
     broker::{Asker, Live},
     error_code,
@@ -51,7 +53,7 @@ struct LiveGroup {
     /// When members that are not heard of are gone.
     deadlines: BTreeMap<String, Instant>,
     /// Assignors of the members, as they last joined.
-    protocols: BTreeMap<String, Protocols>,
+    protocols: Subscriptions,
     /// Ids that were given out and not used yet (KIP-394), with their deadlines.
     pending: BTreeMap<String, Instant>,
     rebalance: Option<Rebalance>,
@@ -129,6 +131,11 @@ impl Groups {
             live.set_timer(turn);
         }
         groups
+    }
+
+    /// Memory of all members and of those that asked for an id, bytes.
+    fn bytes(&self) -> usize {
+        self.live.values().map(|live| live.protocols.bytes() + MEMBER_BYTES * live.pending.len()).sum()
     }
 
     fn live_mut(&mut self, id: &str) -> &mut LiveGroup {

@@ -16,6 +16,7 @@ use crate::{
     error_code,
     limits::{
         FIRST_REFUSED_MAX, OFFSET_MAX, PRODUCER_EXPIRY_INTERVAL, PRODUCER_ID_BLOCK, PRODUCER_STATES_MAX,
+        PRODUCERS_BEGUN_MAX,
     },
     log::entry::{Append, Entry},
     marks::{Mark, mark},
@@ -250,6 +251,9 @@ impl Live {
             }
             return Err(refusal);
         }
+        if header.is_idempotent() && !is_known {
+            self.producers_begun += 1;
+        }
         header.base_offset = next;
         header.leader_epoch = epoch;
         mark(Mark::ProduceTaken);
@@ -309,12 +313,24 @@ impl Live {
         Some((id, self.state.producer_ids_known))
     }
 
-    /// Forgets idle producers. Decided here, once, and written to the log: every replay forgets the same ones.
-    pub(super) fn expire_producers(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn producer_expiry_due(&mut self, turn: &mut Turn<'_>) {
         turn.at(turn.now.mono.after(PRODUCER_EXPIRY_INTERVAL), Timer::ProducerExpiry);
+        self.expire_producers(turn);
+    }
+
+    /// Looks for producers to expire before the time has come, when this many have begun since the last look.
+    pub(super) fn bound_producers(&mut self, turn: &mut Turn<'_>) {
+        if self.producers_begun >= PRODUCERS_BEGUN_MAX {
+            self.expire_producers(turn);
+        }
+    }
+
+    /// Forgets idle producers. Decided here, once, and written to the log: every replay forgets the same ones.
+    fn expire_producers(&mut self, turn: &mut Turn<'_>) {
         if self.stopping || !self.accepts() {
             return;
         }
+        self.producers_begun = 0;
         let expiry_ms = i64::try_from(self.config.producer_expiry.as_millis()).unwrap_or(i64::MAX);
         let mut before = turn.now.wall.0.saturating_sub(expiry_ms);
         let mut last_appends: Vec<i64> = self

@@ -4,24 +4,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use evenkeel_core::{
-    ClientEvent, Effect, Event,
+    ClientEvent, Config, Effect, Event,
     limits::{
-        ANSWERS_BYTES_MAX, ANSWERS_OF_CONNECTION_BYTES_MAX, FETCH_SESSION_PARTITIONS_MAX,
+        ANSWERS_BYTES_MAX, ANSWERS_OF_CONNECTION_BYTES_MAX, FETCH_SESSION_PARTITIONS_MAX, MEMBERS_BYTES_MAX,
         TOPIC_NAME_BYTES_MAX,
     },
     port::{
-        AdminRequest, AdminResponse, FetchAnswer, FoundOffset, GroupRequest, GroupResponse, Lane, Request,
-        Response,
+        AdminRequest, AdminResponse, FetchAnswer, FoundOffset, GroupRequest, GroupResponse, JoinIntake, Lane,
+        Request, Response,
     },
     units::{ConnId, Tag},
 };
 use kafka_protocol::{
     messages::{
         CreateTopicsRequest, DescribeConfigsRequest, DescribeGroupsRequest, FetchRequest, GroupId,
-        MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, TopicName,
+        JoinGroupRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, TopicName,
         create_topics_request::CreatableTopic,
         describe_configs_request::DescribeConfigsResource,
         fetch_request::{FetchPartition, FetchTopic},
+        join_group_request::JoinGroupRequestProtocol,
         metadata_request::MetadataRequestTopic,
         offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
     },
@@ -107,8 +108,7 @@ fn a_stop_does_not_wait_for_who_does_not_take_answers() {
 
 #[test]
 fn fetches_get_shorter_answers_as_room_is_used_up_and_then_wait() {
-    let mut rig =
-        Rig::new(evenkeel_core::Config { cache_bytes: 1 << 30, ..evenkeel_core::Config::default() });
+    let mut rig = Rig::new(Config { cache_bytes: 1 << 30, ..Config::default() });
     rig.create("t", 1, &[]);
     for at in 0..60 {
         assert_eq!(rig.produce("t", 0, batch(1, 1_000_000, 1, at)).0, 0);
@@ -218,7 +218,7 @@ fn what_a_list_offsets_names_twice_is_refused_the_second_time() {
 
 #[test]
 fn the_batches_of_a_list_offsets_are_held_up_to_a_bound_and_the_rest_is_asked_for_again() {
-    let mut rig = Rig::new(evenkeel_core::Config::default());
+    let mut rig = Rig::new(Config::default());
     rig.create("t", 80, &[]);
     for partition in 0..80 {
         assert_eq!(rig.produce("t", partition, batch(1, 1_000_000, 1, 5)).0, 0);
@@ -332,7 +332,7 @@ fn a_request_that_repeats_itself_is_counted_in_full() {
 
 /// What is left of a batch in the cache after a request in which all but `kept` of 100 KB was refused: whether it is a slice of the request.
 fn is_slice_of_request(kept: usize) -> bool {
-    let mut rig = Rig::new(evenkeel_core::Config::default());
+    let mut rig = Rig::new(Config::default());
     rig.create("t", 1, &[]);
     let request = Bytes::from(vec![7; 100_000]);
     let mut taken = batch(1, kept, 7, 5);
@@ -362,7 +362,7 @@ fn a_small_batch_does_not_keep_the_large_request_it_came_in() {
 
 #[test]
 fn a_cache_counts_the_requests_that_its_batches_hold() {
-    let config = evenkeel_core::Config { cache_bytes: 100_000, ..evenkeel_core::Config::default() };
+    let config = Config { cache_bytes: 100_000, ..Config::default() };
     let mut rig = Rig::new(config);
     rig.create("t", 1, &[]);
     for at in 0..10 {
@@ -387,7 +387,7 @@ fn a_cache_counts_the_requests_that_its_batches_hold() {
 
 #[test]
 fn an_answer_does_not_hold_what_lies_between_its_batches_on_the_disk() {
-    let mut rig = Rig::new(evenkeel_core::Config { cache_bytes: 0, ..evenkeel_core::Config::default() });
+    let mut rig = Rig::new(Config { cache_bytes: 0, ..Config::default() });
     rig.create("t", 2, &[]);
     for at in 0..5 {
         rig.produce("t", 0, batch(1, 80, 7, at));
@@ -398,4 +398,42 @@ fn an_answer_does_not_hold_what_lies_between_its_batches_on_the_disk() {
     assert_eq!(records.len(), 5);
     let gap = |pair: &[Bytes]| pair[0].as_ptr() as usize + 50_000 < pair[1].as_ptr() as usize;
     assert!(!records.windows(2).all(gap), "they are slices of one read");
+}
+
+fn join(rig: &mut Rig, group: &str, member: &str, metadata: usize) -> i16 {
+    let protocols = (0..4).map(|at| {
+        JoinGroupRequestProtocol::default()
+            .with_name(text(&format!("p{at}")))
+            .with_metadata(Bytes::from(vec![7; metadata]))
+    });
+    let request = JoinGroupRequest::default()
+        .with_group_id(GroupId(text(group)))
+        .with_member_id(text(member))
+        .with_session_timeout_ms(10_000)
+        .with_rebalance_timeout_ms(60_000)
+        .with_protocol_type(text("consumer"))
+        .with_protocols(protocols.collect());
+    let client = (String::from("c"), String::from("/127.0.0.1"));
+    let intake = JoinIntake { client_id: client.0, client_host: client.1, request };
+    match rig.ask(2, Request::Group(GroupRequest::Join(intake))) {
+        Response::Group(GroupResponse::Join(answer)) => answer.error_code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_subscriptions_of_all_members_have_a_bound() {
+    let config = Config { group_initial_rebalance_delay: Duration::ZERO, ..Config::default() };
+    let mut rig = Rig::new(config);
+    let member = 4 * ((50 << 10) + 2) + 512;
+    let fit = MEMBERS_BYTES_MAX / member;
+    for at in 0..fit {
+        assert_eq!(join(&mut rig, &format!("g{at}"), "", 50 << 10), 0, "member {at} of {fit}");
+    }
+    assert_eq!(join(&mut rig, "one-more", "", 50 << 10), 81);
+    let id = rig.broker.state().and_then(|state| state.group("g0")?.members.keys().next().cloned());
+    let id = id.expect("it has a member");
+    assert_eq!(join(&mut rig, "g0", &id, 50 << 10), 0, "who is there stays");
+    rig.pass(Duration::from_secs(11));
+    assert_eq!(join(&mut rig, "one-more", "", 50 << 10), 0, "those that are not heard of make room");
 }

@@ -9,13 +9,13 @@ use alloc::{
 
 use kafka_protocol::{messages::JoinGroupResponse, protocol::StrBytes};
 
-use super::{Joined, Protocols, millis, rebalance::generation_answer};
+use super::{Joined, Protocols, millis, rebalance::generation_answer, subscriptions::bytes_of};
 use crate::{
     broker::{Asker, Live},
     error_code,
     limits::{
         CLIENT_ID_BYTES_MAX, GROUP_ID_BYTES_MAX, GROUP_METADATA_BYTES_MAX, GROUP_PROTOCOL_BYTES_MAX,
-        GROUP_PROTOCOLS_BYTES_MAX, GROUPS_MAX,
+        GROUP_PROTOCOLS_BYTES_MAX, GROUPS_MAX, MEMBERS_BYTES_MAX,
     },
     log::entry::GroupMember,
     port::{GroupResponse, JoinIntake},
@@ -91,6 +91,9 @@ impl Live {
         if known.is_none() && !self.groups.live.contains_key(id) && groups >= GROUPS_MAX {
             return refuse(error_code::POLICY_VIOLATION);
         }
+        if self.overfills(id, &asked, &protocols) {
+            return refuse(error_code::GROUP_MAX_SIZE_REACHED);
+        }
         let former = instance.as_deref().and_then(|instance| self.former(id, instance));
         let itself = former.as_ref().unwrap_or(&asked);
         if !self.fits(id, known, itself, &request.protocol_type, &protocols) {
@@ -149,6 +152,13 @@ impl Live {
         Ok(())
     }
 
+    /// Whether all members together would take too much memory. One that tells no more than it did before may stay.
+    fn overfills(&self, id: &str, member: &str, protocols: &Protocols) -> bool {
+        let told = self.groups.live.get(id).and_then(|live| live.protocols.get(member)).map_or(0, bytes_of);
+        let bytes = bytes_of(protocols);
+        bytes > told && self.groups.bytes() - told + bytes > MEMBERS_BYTES_MAX
+    }
+
     /// Whether the group could still agree on an assignor with this member.
     fn fits(
         &self,
@@ -170,8 +180,13 @@ impl Live {
             return false;
         }
         let Some(live) = live else { return true };
-        let all: Vec<&Protocols> =
-            live.protocols.iter().filter(|(id, _)| *id != member).map(|(_, protocols)| protocols).collect();
+        let all: Vec<&Protocols> = live
+            .protocols
+            .members()
+            .iter()
+            .filter(|(id, _)| *id != member)
+            .map(|(_, protocols)| protocols)
+            .collect();
         let knows = |protocols: &Protocols, name: &str| protocols.iter().any(|(known, _)| known == name);
         protocols.iter().any(|(name, _)| all.iter().all(|other| knows(other, name)))
     }

@@ -127,8 +127,8 @@ impl Live {
         members.extend(joined.values().map(|joined| (joined.order, joined.member.clone())));
         members.sort_by_key(|(order, _)| *order);
         let present: Vec<String> = members.iter().map(|(_, member)| member.id.clone()).collect();
-        live.protocols.retain(|id, _| present.contains(id));
-        let protocol = chosen(&present, &live.protocols);
+        live.protocols.retain(|id| present.iter().any(|known| known == id));
+        let protocol = chosen(&present, live.protocols.members());
         let generation = group.next_generation();
         let leads = |id: &String| joined.contains_key(id);
         let leader =
