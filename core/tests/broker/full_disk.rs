@@ -11,7 +11,7 @@ fn newest(disk: &Memory) -> (FileName, u64) {
     disk.with(|files| {
         let begun = |(name, bytes): (&FileName, &Vec<u8>)| {
             let begun = matches!(name, FileName::Segment(_)) && bytes.first().is_some_and(|byte| *byte != 0);
-            begun.then(|| (*name, bytes.len() as u64))
+            begun.then_some((*name, bytes.len() as u64))
         };
         files.iter().filter_map(begun).next_back().expect("a log")
     })
