@@ -1,7 +1,7 @@
 //! Little-endian reading and writing for our own on-disk formats. Reading is total: it ends in an error, never a panic,
 //! and never allocates more than the bytes it has.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 /// The bytes end too early or hold a value that cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,18 @@ pub fn opened(bytes: &[u8], magic: [u8; 8]) -> Result<(u32, Reader<'_>), Malform
         return Err(Malformed);
     }
     Ok((from.u32()?, from))
+}
+
+/// Adds an element to a map that is read in the order of its keys, as it was written.
+///
+/// # Errors
+/// The key is not above all keys that the map has.
+pub fn insert_next<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V) -> Result<(), Malformed> {
+    if map.last_key_value().is_some_and(|(last, _)| *last >= key) {
+        return Err(Malformed);
+    }
+    map.insert(key, value);
+    Ok(())
 }
 
 /// Reads fixed-width values from a slice.
@@ -179,3 +191,6 @@ impl<'a> Reader<'a> {
         if self.rest.is_empty() { Ok(()) } else { Err(Malformed) }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -37,7 +37,7 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 pub use self::group::{CommittedOffset, GroupChange, GroupEntry, GroupMember};
 use crate::{
-    codec::{Malformed, Put, Reader},
+    codec::{Malformed, Put, Reader, insert_next},
     planted::{Planted, planted},
     units::{Epoch, Lsn, Offset, PartitionId, ProducerId, SegmentSequence, Timestamp, TopicId},
     wire::batch::{BatchHeader, CRC_COVERS_FROM, HEADER_BYTES, LENGTH_OVERHEAD},
@@ -315,7 +315,7 @@ impl TopicCreated {
         let mut configs = BTreeMap::new();
         for _ in 0..count {
             let name = from.text()?;
-            configs.insert(name, from.text()?);
+            insert_next(&mut configs, name, from.text()?)?;
         }
         if partitions == 0 || first_partition.0.checked_add(partitions).is_none() {
             return Err(Malformed);
@@ -344,7 +344,7 @@ fn decode_changes(from: &mut Reader<'_>) -> Result<BTreeMap<String, Option<Strin
             1 => Some(from.text()?),
             _ => return Err(Malformed),
         };
-        configs.insert(name, value);
+        insert_next(&mut configs, name, value)?;
     }
     Ok(configs)
 }
@@ -385,7 +385,8 @@ impl Head {
         let kind = from.u8()?;
         let head_len = usize::from(from.u16()?);
         let body_len = from.u32()?;
-        let mut fields = Reader::new(from.bytes(head_len.checked_sub(HEAD_PREFIX_BYTES).ok_or(Malformed)?)?);
+        // A length below that of the front leaves no fields, and every type has some.
+        let mut fields = Reader::new(from.bytes(head_len.saturating_sub(HEAD_PREFIX_BYTES))?);
         if (body_len == 0) == (kind == APPEND) {
             return Err(Malformed);
         }

@@ -93,6 +93,13 @@ mod tests {
     }
 
     #[test]
+    fn fields_that_cannot_be_are_refused_behind_the_checksum() {
+        crate::codec::tests::refuses_sealed_near_misses(&sample().encode(), |bytes| {
+            Identity::decode(bytes).ok().map(|identity| identity.encode())
+        });
+    }
+
+    #[test]
     fn it_survives_its_encoding_and_every_damage_is_noticed() {
         let bytes = sample().encode();
         assert_eq!(Identity::decode(&bytes), Ok(sample()));

@@ -23,7 +23,7 @@
 use alloc::{collections::VecDeque, vec::Vec};
 
 use crate::{
-    codec::{Malformed, Put, Reader, begun, opened, seal},
+    codec::{Malformed, Put, Reader, begun, insert_next, opened, seal},
     limits::{OFFSET_MAX, PRODUCER_BATCHES},
     log::entry::TopicCreated,
     partition::{
@@ -189,7 +189,7 @@ pub fn decode(bytes: &[u8]) -> Result<(State, Lsn), NotACheckpoint> {
         for _ in 0..from.count(37)? {
             let id = from.text()?;
             let group = Group::decode(&mut from, lsn)?;
-            state.groups.insert(id, group);
+            insert_next(&mut state.groups, id, group)?;
         }
     }
     from.finish()?;

@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use crate::{
-    codec::{Malformed, Put, Reader},
+    codec::{Malformed, Put, Reader, insert_next},
     log::entry::{CommittedOffset, GroupEntry, GroupMember},
     planted::{Planted, planted},
     units::{Lsn, PartitionId, Timestamp},
@@ -159,7 +159,7 @@ impl Group {
         group.empty_since = Timestamp(from.i64()?);
         for _ in 0..from.count(25)? {
             let member = GroupMember::decode(from)?;
-            group.members.insert(member.id.clone(), member);
+            insert_next(&mut group.members, member.id.clone(), member)?;
         }
         group.told.0 = from.u32()?.cast_signed();
         for _ in 0..from.count(25)? {
@@ -168,7 +168,7 @@ impl Group {
         for _ in 0..from.count(26)? {
             let partition = PartitionId(from.u32()?);
             let at = Timestamp(from.i64()?);
-            group.offsets.insert(partition, (at, CommittedOffset::decode(from)?));
+            insert_next(&mut group.offsets, partition, (at, CommittedOffset::decode(from)?))?;
         }
         Ok(group)
     }

@@ -138,11 +138,14 @@ impl GroupMember {
     /// The bytes are not such fields.
     pub fn decode(from: &mut Reader<'_>) -> Result<GroupMember, Malformed> {
         let id = from.text()?;
-        let is_static = from.u8()? != 0;
-        let instance = from.text()?;
+        let instance = match (from.u8()?, from.text()?) {
+            (0, none) if none.is_empty() => None,
+            (1, instance) => Some(instance),
+            _ => return Err(Malformed),
+        };
         Ok(GroupMember {
             id,
-            instance: is_static.then_some(instance),
+            instance,
             client_id: from.text()?,
             client_host: from.text()?,
             session_timeout_ms: from.u32()?.cast_signed(),

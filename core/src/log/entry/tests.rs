@@ -1,6 +1,7 @@
 use alloc::vec;
 
 use super::*;
+use crate::codec::tests::refuses_near_misses;
 
 fn member(id: &str) -> GroupMember {
     GroupMember {
@@ -63,6 +64,8 @@ pub(crate) fn samples() -> Vec<Entry> {
             ]),
         },
         Entry::RecordsDeleted { partition: PartitionId(0x0a0b), log_start: Offset(0x0c0d) },
+        Entry::LineageBegun { lineage: 0x1a, from: 0x2a, manifest: 0x3a, at: Timestamp(0x4a) },
+        Entry::CutStored { manifest: 0x1b, cut: Lsn(0x2b), at: Timestamp(0x3b) },
         group(GroupEntry::Member { generation: 2, member: member("m") }),
         group(GroupEntry::Generation {
             generation: 2,
@@ -110,6 +113,8 @@ fn heads_have_the_bytes_they_always_had() {
         "093700000000 00eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee020000000800666c7573682e6d730101003 \
          70b00707265616c6c6f6361746500",
         "0a13000000 00000b0a00000d0c000000000000",
+        "0b27000000 00001a000000000000002a000000000000003a000000000000004a00000000000000",
+        "0c1f000000 00001b000000000000002b000000000000003b00000000000000",
     ];
     for (entry, want) in samples().iter().zip(golden) {
         let mut head = Vec::new();
@@ -144,5 +149,83 @@ fn heads_survive_their_encoding_and_every_shorter_form_is_refused() {
                 "{entry:?} cut at {len}"
             );
         }
+    }
+}
+
+/// Fields of a head, decoded behind a front that fits them, and encoded again.
+fn again(kind: u8, body_len: u32, fields: &[u8]) -> Option<Vec<u8>> {
+    let mut head = vec![kind];
+    head.put_u16(u16::try_from(HEAD_PREFIX_BYTES + fields.len()).expect("short"));
+    head.put_u32(body_len);
+    head.extend_from_slice(fields);
+    let mut out = Vec::new();
+    match Head::decode(&mut Reader::new(&head)).ok()? {
+        Head::Append(append) => {
+            out.put_u32(append.partition.0);
+            out.put_u32(append.leader_epoch.cast_unsigned());
+            out.put_i64(append.appended_at.0);
+            out.put_i64(append.base_offset.0);
+            out.put_u32(append.crc);
+        }
+        Head::Whole(entry) => {
+            entry.encode_head(&mut out);
+            out.drain(..HEAD_PREFIX_BYTES);
+        }
+    }
+    Some(out)
+}
+
+#[test]
+fn fields_that_do_not_fill_their_head_are_refused() {
+    for entry in samples() {
+        let mut head = Vec::new();
+        entry.encode_head(&mut head);
+        refuses_near_misses(&head[HEAD_PREFIX_BYTES..], |fields| again(head[0], entry.body_len(), fields));
+    }
+}
+
+#[test]
+fn a_head_shorter_than_its_front_a_body_too_many_and_a_missing_one_are_refused() {
+    let refused = |head: &[u8]| assert_eq!(Head::decode(&mut Reader::new(head)), Err(Malformed), "{head:?}");
+    for len in 0..HEAD_PREFIX_BYTES as u8 {
+        refused(&[TOPIC_DELETED, len, 0, 0, 0, 0, 0]);
+    }
+    for entry in samples() {
+        let mut head = Vec::new();
+        entry.encode_head(&mut head);
+        head[3..7].copy_from_slice(&u32::from(entry.body_len() == 0).to_le_bytes());
+        refused(&head);
+        head[0] = 200;
+        refused(&head);
+    }
+}
+
+#[test]
+fn partitions_without_a_number_and_topics_without_partitions_are_refused() {
+    let topic = |first: u32, partitions: u32| {
+        Entry::TopicCreated(TopicCreated {
+            id: TopicId([1; 16]),
+            name: String::from("t"),
+            partitions,
+            first_partition: PartitionId(first),
+            at: Timestamp(0),
+            configs: BTreeMap::new(),
+        })
+    };
+    let added = |first: u32, partitions: u32| Entry::PartitionsAdded {
+        topic: TopicId([1; 16]),
+        first_partition: PartitionId(first),
+        partitions,
+    };
+    let read = |entry: Entry| {
+        let mut head = Vec::new();
+        entry.encode_head(&mut head);
+        Head::decode(&mut Reader::new(&head)).map(|_| ())
+    };
+    for make in [&topic as &dyn Fn(u32, u32) -> Entry, &added] {
+        assert_eq!(read(make(u32::MAX - 1, 1)), Ok(()));
+        assert_eq!(read(make(u32::MAX - 1, 2)), Err(Malformed), "behind the last number");
+        assert_eq!(read(make(1, u32::MAX)), Err(Malformed));
+        assert_eq!(read(make(1, 0)), Err(Malformed));
     }
 }

@@ -54,3 +54,33 @@ fn a_newer_format_is_named_and_not_called_damage() {
     block[8..12].copy_from_slice(&link.to_le_bytes());
     assert_eq!(SegmentHeader::decode(&block), SegmentFront::Newer(9));
 }
+
+/// The first block of a file, with a checksum that fits what was changed in it.
+fn changed(change: impl Fn(&mut [u8])) -> SegmentFront {
+    let (mut block, _) = sample().encode();
+    change(&mut block);
+    let link = crc32c::crc32c(&block[12..COVERED_UPTO]);
+    block[8..12].copy_from_slice(&link.to_le_bytes());
+    SegmentHeader::decode(&block)
+}
+
+#[test]
+fn fields_that_cannot_be_are_damage_behind_the_checksum() {
+    let size = |bytes: u32| changed(|block| block[52..56].copy_from_slice(&bytes.to_le_bytes()));
+    for bytes in [SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX] {
+        assert!(matches!(size(bytes), SegmentFront::Begun(header, _) if header.segment_bytes == bytes));
+    }
+    for bytes in [0, SEGMENT_BYTES_MIN - BLOCK_BYTES, SEGMENT_BYTES_MAX + BLOCK_BYTES, SEGMENT_BYTES_MIN + 1]
+    {
+        assert_eq!(size(bytes), SegmentFront::Damaged, "{bytes}");
+    }
+    let first = |lsn: u64| changed(|block| block[32..40].copy_from_slice(&lsn.to_le_bytes()));
+    assert!(matches!(first(u64::MAX / 2 - 1), SegmentFront::Begun(..)));
+    assert_eq!(first(u64::MAX / 2), SegmentFront::Damaged);
+    let cluster = |len: u16| changed(|block| block[56..58].copy_from_slice(&len.to_le_bytes()));
+    assert!(matches!(cluster(64), SegmentFront::Begun(..)));
+    for len in [65, 4096 - 58 + 1, u16::MAX] {
+        assert_eq!(cluster(len), SegmentFront::Damaged, "{len}");
+    }
+    assert_eq!(changed(|block| block[58] = 0xff), SegmentFront::Damaged, "a cluster id that is no text");
+}

@@ -2,6 +2,7 @@ use alloc::{collections::BTreeMap, string::String};
 
 use super::*;
 use crate::{
+    codec::tests::refuses_sealed_near_misses,
     log::entry::{Append, Entry},
     units::TopicId,
     wire::batch::BatchHeader,
@@ -156,8 +157,8 @@ fn checkpoints_of_earlier_formats_are_read() {
     assert_eq!(decode(&first), Ok(sample()));
 }
 
-#[test]
-fn groups_added_partitions_and_changed_configs_are_in_a_checkpoint() {
+/// [`sample`], with all that a state can hold.
+fn full_sample() -> (State, Lsn) {
     let (mut state, lsn) = sample();
     for entry in crate::log::entry::tests::samples() {
         if matches!(entry, Entry::Group(_)) {
@@ -175,9 +176,15 @@ fn groups_added_partitions_and_changed_configs_are_in_a_checkpoint() {
     let configs = configs.map(|(name, value)| (String::from(name), value.map(String::from)));
     state.apply(before, &Entry::ConfigsChanged { topic: kept, configs: BTreeMap::from(configs) });
     state.apply(before, &Entry::RecordsDeleted { partition: PartitionId(4), log_start: Offset(3) });
+    (state, lsn)
+}
+
+#[test]
+fn groups_added_partitions_and_changed_configs_are_in_a_checkpoint() {
+    let (mut state, lsn) = full_sample();
     assert!(state.group_count() > 0);
     let (read, upto) = decode(&encode(&state, lsn)).expect("a checkpoint");
-    let topic = read.topic(kept).expect("it is there");
+    let topic = read.topic(TopicId([2; 16])).expect("it is there");
     let ids: Vec<u32> = topic.partition_ids().map(|id| id.0).collect();
     assert_eq!((upto, ids), (lsn, Vec::from([2, 3, 4, 6, 7])));
     assert_eq!(topic.created.configs, BTreeMap::from([(String::from("flush.ms"), String::from("7"))]));
@@ -186,4 +193,12 @@ fn groups_added_partitions_and_changed_configs_are_in_a_checkpoint() {
     // What only answers under way need to know is not there.
     state.partition_mut(PartitionId(4)).expect("it is there").start_known = Lsn(0);
     assert_eq!(read, state);
+}
+
+#[test]
+fn fields_that_cannot_be_are_refused_behind_the_checksum() {
+    let (state, lsn) = full_sample();
+    refuses_sealed_near_misses(&encode(&state, lsn), |bytes| {
+        decode(bytes).ok().map(|(state, lsn)| encode(&state, lsn))
+    });
 }

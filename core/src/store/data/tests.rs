@@ -1,6 +1,7 @@
 use alloc::{format, vec};
 
 use super::*;
+use crate::codec::tests::refuses_near_misses;
 
 fn sample() -> (Footer, ObjectName) {
     let batch = |base: i64, len: u32| FooterBatch {
@@ -117,4 +118,67 @@ fn a_reference_survives_its_encoding_and_one_that_cannot_be_is_refused() {
         wrong.encode(&mut bytes);
         assert_eq!(DataRef::decode(&mut Reader::new(&bytes)), Err(Malformed));
     }
+}
+
+#[test]
+fn fields_that_cannot_be_are_refused_behind_the_checksum() {
+    let (footer, name) = sample();
+    let (_, end, reference) = footer.encode(name);
+    let footer_len = reference.object.footer_len as usize;
+    refuses_near_misses(&end[..footer_len], |bytes| {
+        let (_, end, reference) = Footer::decode(bytes).ok()?.encode(name);
+        Some(end[..reference.object.footer_len as usize].to_vec())
+    });
+    refuses_near_misses(&end[footer_len..], |bytes| {
+        let (len, crc) = Footer::trailer(bytes).ok()?;
+        let mut out = Vec::new();
+        out.put_u32(len);
+        out.put_u32(crc);
+        out.extend_from_slice(&END_MAGIC);
+        Some(out)
+    });
+    let mut bytes = Vec::new();
+    reference.encode(&mut bytes);
+    refuses_near_misses(&bytes, |bytes| {
+        let mut from = Reader::new(bytes);
+        let read = DataRef::decode(&mut from).ok()?;
+        from.finish().ok()?;
+        let mut out = Vec::new();
+        read.encode(&mut out);
+        Some(out)
+    });
+}
+
+#[test]
+fn numbers_on_their_border_are_taken_and_those_beyond_it_are_not() {
+    let read = |change: &dyn Fn(&mut Footer)| {
+        let (mut footer, name) = sample();
+        footer.parts.remove(0);
+        change(&mut footer);
+        let (_, end, reference) = footer.encode(name);
+        Footer::decode(&end[..reference.object.footer_len as usize]).map(drop)
+    };
+    let damaged = Err(NotAnObject::Damaged);
+    assert_eq!(read(&|footer| footer.parts[0].batches[0].last_offset_delta = i32::MAX as u32), Ok(()));
+    assert_eq!(read(&|footer| footer.parts[0].batches[0].last_offset_delta = i32::MAX as u32 + 1), damaged);
+    assert_eq!(read(&|footer| footer.parts[0].batches[0].base_offset = Offset(OFFSET_MAX)), Ok(()));
+    assert_eq!(read(&|footer| footer.parts[0].batches[0].base_offset = Offset(OFFSET_MAX + 1)), damaged);
+    assert_eq!(read(&|footer| footer.parts[0].batches[0].base_offset = Offset(-1)), damaged);
+    assert_eq!(read(&|footer| footer.parts[0].batches[0].len = HEADER_BYTES as u32), Ok(()));
+    assert_eq!(read(&|footer| footer.parts[0].batches[0].len = HEADER_BYTES as u32 - 1), damaged);
+}
+
+#[test]
+fn a_reference_to_an_object_that_is_all_footer_is_taken_and_to_a_shorter_one_is_not() {
+    let (footer, name) = sample();
+    let (_, _, mut reference) = footer.encode(name);
+    let mut read = |len: u64| {
+        reference.object.len = len;
+        let mut bytes = Vec::new();
+        reference.encode(&mut bytes);
+        DataRef::decode(&mut Reader::new(&bytes)).map(drop)
+    };
+    let least = FRONT_BYTES + TRAILER_BYTES + u64::from(footer.encode(name).2.object.footer_len);
+    assert_eq!(read(least), Ok(()));
+    assert_eq!(read(least - 1), Err(Malformed));
 }

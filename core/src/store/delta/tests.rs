@@ -1,7 +1,7 @@
 use alloc::{format, string::String, vec, vec::Vec};
 
 use super::*;
-use crate::random::Random;
+use crate::{codec::tests::refuses_sealed_near_misses, random::Random};
 
 /// Bytes that look like a state: numbered things with a few bytes that differ.
 fn things(numbers: impl IntoIterator<Item = u32>) -> Vec<u8> {
@@ -104,6 +104,9 @@ fn a_delta_that_says_what_cannot_be_is_none() {
         change(&mut delta);
         assert_eq!(Delta::decode(&delta.encode()).map(drop), Err(NotAnObject::Damaged), "{what}");
     }
+    let half = Step::Copy(0..1 << 63);
+    let endless = Delta { base: (1 << 63, 0), result: (0, 0), steps: vec![half.clone(), half] };
+    assert_eq!(Delta::decode(&endless.encode()).map(drop), Err(NotAnObject::Damaged), "2^64 bytes");
     let mut other = Delta::between(&base, &result);
     other.result.1 ^= 1;
     let bytes = other.encode();
@@ -132,4 +135,22 @@ fn a_delta_has_the_bytes_it_always_had() {
          0000000000000000004000000000000000\
          0105000000000000004d6f72652e"
     );
+}
+
+#[test]
+fn fields_that_cannot_be_are_refused_behind_the_checksum() {
+    let (base, result) = (things(0..9), things((0..4).chain(6..11)));
+    refuses_sealed_near_misses(&Delta::between(&base, &result).encode(), |bytes| {
+        Delta::decode(bytes).ok().map(|delta| delta.encode())
+    });
+}
+
+#[test]
+fn chunks_have_16_to_128_bytes() {
+    let mut random = Random::new(3);
+    let bytes: Vec<u8> = (0..60_000).map(|_| random.bits() as u8).collect();
+    let lens: Vec<usize> = chunks(&bytes).map(|range| range.len()).collect();
+    let whole = &lens[..lens.len() - 1];
+    assert_eq!((whole.iter().min(), whole.iter().max()), (Some(&16), Some(&128)));
+    assert_eq!(lens.iter().sum::<usize>(), bytes.len());
 }

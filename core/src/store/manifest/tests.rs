@@ -2,6 +2,7 @@ use alloc::{format, vec};
 
 use super::*;
 use crate::{
+    codec::tests::refuses_sealed_near_misses,
     store::{StoredObject, StoredPart},
     units::{Offset, PartitionId},
 };
@@ -95,4 +96,17 @@ fn a_manifest_that_can_have_no_next_is_none() {
     let last = |number| Manifest { number, ..sample() };
     assert_eq!(Manifest::decode(&last(u64::MAX - 1).encode()), Ok(last(u64::MAX - 1)));
     assert_eq!(Manifest::decode(&last(u64::MAX).encode()), Err(NotAnObject::Damaged));
+}
+
+#[test]
+fn fields_that_cannot_be_are_refused_behind_the_checksum() {
+    let whole = Manifest { delta: None, ..sample() };
+    for manifest in [sample(), whole.clone(), Manifest { state: None, tail: Vec::new(), ..whole }] {
+        refuses_sealed_near_misses(&manifest.encode(), |bytes| {
+            Manifest::decode(bytes).ok().map(|manifest| manifest.encode())
+        });
+    }
+    refuses_sealed_near_misses(&Index { objects: vec![data(), data()] }.encode(), |bytes| {
+        Index::decode(bytes).ok().map(|index| index.encode())
+    });
 }

@@ -191,3 +191,20 @@ fn a_request_that_names_four_thousand_topics_by_two_letters_passes() {
     body.put_slice(&[1, 0, 0, 0]);
     assert_eq!(whole(Api::Metadata, 9, &body), Ok(()));
 }
+
+#[test]
+fn malformed_tagged_fields_are_refused_as_such() {
+    let cases: [(&[u8], Flaw); 6] = [
+        (&[], Flaw::Short),
+        (&[0xff; 6], Flaw::Integer),
+        (&[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], Flaw::Integer),
+        (&[1, 9, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], Flaw::Integer),
+        (&[1, 9, 2, 0], Flaw::Short),
+        (&[2, 9, 0, 0x80], Flaw::Short),
+    ];
+    for (tagged, flaw) in cases {
+        let body = [&[1, 0, 0, 0], tagged].concat();
+        let refused = walk(Api::Metadata, 9, &body);
+        assert_eq!(refused, Err(Malformed { field: "tagged fields", flaw }), "{tagged:?}");
+    }
+}

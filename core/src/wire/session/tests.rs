@@ -1,7 +1,7 @@
 use kafka_protocol::{
     messages::{
-        ApiVersionsRequest, ApiVersionsResponse, FetchRequest, MetadataRequest, MetadataResponse,
-        ProduceResponse, ResponseHeader,
+        ApiKey, ApiVersionsRequest, ApiVersionsResponse, FetchRequest, MetadataRequest, MetadataResponse,
+        ProduceResponse, RequestKind, ResponseHeader,
     },
     protocol::{Encodable, HeaderVersion},
 };
@@ -261,4 +261,29 @@ fn bytes_behind_a_request_are_ignored_as_kafka_does() {
     let Request::Metadata(request) = *inbound.request else { panic!("another request") };
     assert_eq!(request.topics, None);
     assert!(!request.allow_auto_topic_creation);
+}
+
+#[test]
+fn a_body_that_has_the_right_shape_and_is_no_request_closes_the_connection() {
+    for (served, version) in versions() {
+        for seed in 0..4 {
+            let body = body(&mut Dice(seed), served.api, version);
+            for at in 0..body.len() {
+                let mut bytes = body.to_vec();
+                bytes[at] = 0xff;
+                let key = ApiKey::try_from(served.key).expect("a key of Kafka's");
+                let mut session = Session::new();
+                let taken = session.receive(frame(served, version, 1, &bytes));
+                let context = alloc::format!("{:?} version {version} seed {seed} byte {at}", served.api);
+                let flexible = served.is_flexible(version);
+                let Ok(len) = preflight::check(schema::request(served.api), version, flexible, &bytes) else {
+                    assert!(taken.is_err(), "{context}");
+                    continue;
+                };
+                let mut rest = Bytes::from(bytes).slice(..len);
+                let decoded = RequestKind::decode(key, &mut rest, version);
+                assert_eq!(taken.is_ok(), decoded.is_ok() && rest.is_empty(), "{context}");
+            }
+        }
+    }
 }
