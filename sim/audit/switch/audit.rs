@@ -1,5 +1,8 @@
 //! The switch of an instrumented copy: which mutant is on, and which places were reached.
 //!
+//! A place is reached where its mutant makes a difference: a border by equal values, a condition taken to hold by one that does not,
+//! a `?` by an error. Any other run is the same with the mutant as without it.
+//!
 //! A process takes the mutant from its environment (`EVENKEEL_AUDIT`: a number, or `reach`), or from [`set`].
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -56,20 +59,25 @@ fn slowly(number: u32, active: u32) -> bool {
     false
 }
 
+/// What a comparison gives, where its mutant gives `other`. Where both are the same the mutant is not reached.
+fn either(number: u32, result: bool, other: bool) -> bool {
+    if result != other && on(number) { other } else { result }
+}
+
 pub fn less<A: PartialOrd<B> + ?Sized, B: ?Sized>(number: u32, a: &A, b: &B) -> bool {
-    if on(number) { a <= b } else { a < b }
+    either(number, a < b, a <= b)
 }
 
 pub fn less_or_equal<A: PartialOrd<B> + ?Sized, B: ?Sized>(number: u32, a: &A, b: &B) -> bool {
-    if on(number) { a < b } else { a <= b }
+    either(number, a <= b, a < b)
 }
 
 pub fn greater<A: PartialOrd<B> + ?Sized, B: ?Sized>(number: u32, a: &A, b: &B) -> bool {
-    if on(number) { a >= b } else { a > b }
+    either(number, a > b, a >= b)
 }
 
 pub fn greater_or_equal<A: PartialOrd<B> + ?Sized, B: ?Sized>(number: u32, a: &A, b: &B) -> bool {
-    if on(number) { a > b } else { a >= b }
+    either(number, a >= b, a > b)
 }
 
 pub fn equal<A: PartialEq<B> + ?Sized, B: ?Sized>(number: u32, a: &A, b: &B) -> bool {
@@ -82,12 +90,34 @@ pub fn not_equal<A: PartialEq<B> + ?Sized, B: ?Sized>(number: u32, a: &A, b: &B)
 
 /// A condition that is taken to hold.
 pub fn holds(number: u32, condition: bool) -> bool {
-    on(number) || condition
+    condition || on(number)
 }
 
 /// A condition that is taken not to hold.
 pub fn fails(number: u32, condition: bool) -> bool {
-    !on(number) && condition
+    condition && !on(number)
+}
+
+/// An error, or nothing.
+pub trait Tried {
+    fn has_failed(&self) -> bool;
+}
+
+impl<T, E> Tried for Result<T, E> {
+    fn has_failed(&self) -> bool {
+        self.is_err()
+    }
+}
+
+impl<T> Tried for Option<T> {
+    fn has_failed(&self) -> bool {
+        self.is_none()
+    }
+}
+
+/// Whether an error, or nothing, is taken for a default.
+pub fn failed<T: Tried>(number: u32, tried: &T) -> bool {
+    tried.has_failed() && on(number)
 }
 
 /// A number that becomes nothing.

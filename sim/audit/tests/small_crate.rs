@@ -31,13 +31,22 @@ pub fn sum_from(values: &[u32], first: usize) -> u32 {
     }
     sum
 }
+pub fn at_most(value: u32, bound: u32) -> bool {
+    value <= bound
+}
+pub fn half(value: u32) -> Result<u32, ()> {
+    if value % 2 == 0 { Ok(value / 2) } else { Err(()) }
+}
+pub fn quarter(value: u32) -> Result<u32, ()> {
+    half(half(value)?)
+}
 pub fn nobody_calls(value: u32) -> u32 {
     value + 1
 }
 #[cfg(test)]
 mod tests;
 "#;
-const TESTS: &str = "use super::*;\n\n#[test]\nfn borders() {\n    assert!(below(1, 2) && !below(2, 2));\n}\n\n#[test]\nfn sums() {\n    assert_eq!(sum_from(&[1, 2, 3], 1), 5);\n}\n\n#[test]\nfn holds() {\n    let held = hold(3, NoDefault(4));\n    assert_eq!(held.kept.0, 4);\n}\n";
+const TESTS: &str = "use super::*;\n\n#[test]\nfn borders() {\n    assert!(below(1, 2) && !below(2, 2));\n}\n\n#[test]\nfn sums() {\n    assert_eq!(sum_from(&[1, 2, 3], 1), 5);\n}\n\n#[test]\nfn inside() {\n    assert!(at_most(1, 2) && !at_most(3, 2));\n    assert_eq!(quarter(8), Ok(2));\n}\n\n#[test]\nfn holds() {\n    let held = hold(3, NoDefault(4));\n    assert_eq!(held.kept.0, 4);\n}\n";
 const SMALL: Subject = Subject {
     folder: "small",
     package: "small",
@@ -82,13 +91,15 @@ fn what_compiles_is_switched_found_or_told_apart() {
         ("sum", named(Operator::LeftOut, "sum += value")),
         ("loop", named(Operator::First, "values")),
         ("field", named(Operator::Field, "seen : seen")),
+        ("no border", named(Operator::Comparison, "value <= bound")),
+        ("no error", named(Operator::Default, "half (value) ?")),
         ("dead", named(Operator::Amount, "value + 1")),
     ]
     .map(|(name, number)| (name, number.expect(name)))
     .into();
 
     let suite = Suite::of(&copy, &folder.path().join("reached"), 1).expect("the tests build");
-    assert_eq!(suite.len(), 3, "every test passes with no mutant switched on");
+    assert_eq!(suite.len(), 4, "every test passes with no mutant switched on");
     let killed_by = |name: &str| match suite.try_on(numbers[name]).expect("it starts") {
         Tried::Killed { at, .. } => Some(at),
         Tried::Survived => None,
@@ -97,6 +108,8 @@ fn what_compiles_is_switched_found_or_told_apart() {
     assert_eq!(killed_by("sum").as_deref(), Some("tests::sums"));
     assert_eq!(killed_by("loop").as_deref(), Some("tests::sums"));
     assert_eq!(killed_by("field"), None, "it is reached and nobody looks");
+    assert!(!suite.reaches(numbers["no border"]), "no equal values");
+    assert!(!suite.reaches(numbers["no error"]));
     assert!(suite.reaches(numbers["field"]) && !suite.reaches(numbers["dead"]), "that one nobody comes by");
 
     // The second copy takes one round, and gives the same numbers.

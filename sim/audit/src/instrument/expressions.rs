@@ -82,11 +82,13 @@ impl Instrument<'_> {
             }
             Expr::Try(tried) => {
                 self.expression(&mut tried.expr);
-                let Expr::Try(raw) = &raw else { return };
-                if let Some(number) = self.site(Operator::Default, raw.span(), raw) {
-                    let (inner, made) = (&raw.expr, expr.clone());
+                let made = tried.expr.clone();
+                if let Some(number) = self.site(Operator::Default, raw.span(), &raw) {
                     *expr = parse_quote! {
-                        (if crate::audit::on(#number) { (#inner).unwrap_or_default() } else { #made })
+                        ({
+                            let tried = #made;
+                            if crate::audit::failed(#number, &tried) { tried.unwrap_or_default() } else { tried? }
+                        })
                     };
                 }
             }
