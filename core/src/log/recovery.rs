@@ -554,11 +554,9 @@ impl Recovery {
     /// rest is told by an older one. The same with and without `--accept-loss-from-lsn`, so that a refusal names what is accepted.
     fn walk_again(&mut self, damage: Damage, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         mark(Mark::WalkAgain);
+        self.checkpoints.retain(|lsn| *lsn <= damage.from);
+        // They still prove that the log went as far as the newest of them.
         let mut walk = Walk::default();
-        for lsn in self.checkpoints.extract_if(.., |lsn| *lsn > damage.from) {
-            // It still proves that the log went that far.
-            walk.note_damaged_checkpoint(lsn);
-        }
         walk.note_damaged_checkpoint(self.walk.known_lsn());
         self.damage_known.get_or_insert(damage);
         self.walk = walk;

@@ -138,12 +138,11 @@ pub fn scan_bytes(bytes: &[u8], expected_salt: Option<u64>) -> SegmentScan {
             chain = follows.then_some((group.header.upto(), group.link));
             found.groups.push(group);
             found.dirty_upto = behind;
-            if !follows {
-                mark(Mark::ScanDoesNotFollow);
-            }
             if follows {
                 found.chained = found.groups.len();
                 found.end = behind;
+            } else {
+                mark(Mark::ScanDoesNotFollow);
             }
         } else {
             // Nothing behind a block that is not a group follows the chain.
@@ -181,7 +180,7 @@ fn is_zero(block: &[u8]) -> bool {
 fn group_at(rest: &[u8], at: usize, salt: Option<u64>) -> Option<ScannedGroup> {
     // The salt is looked at before the CRC: a client cannot know it, so no client's bytes make us hash for long.
     let ours = |salt: u64| rest.get(16..24) == Some(&salt.to_le_bytes()) || planted(Planted::SaltUnchecked);
-    if rest.get(..8)? != GROUP_MAGIC || salt.is_some_and(|salt| !ours(salt)) {
+    if !rest.starts_with(&GROUP_MAGIC) || salt.is_some_and(|salt| !ours(salt)) {
         return None;
     }
     let (header, link) = GroupHeader::decode_front(rest)?;

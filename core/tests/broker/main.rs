@@ -16,3 +16,4 @@ mod recovery;
 mod replay;
 mod retention;
 mod rig;
+mod said;

@@ -102,7 +102,9 @@ impl Disk for Memory {
     }
     fn list(&self) -> Result<Vec<FileEntry>, DiskError> {
         Ok(self.with(|files| {
-            files.iter().map(|(file, bytes)| FileEntry { file: *file, len: bytes.len() as u64 }).collect()
+            // A directory has no order.
+            let files = files.iter().rev();
+            files.map(|(file, bytes)| FileEntry { file: *file, len: bytes.len() as u64 }).collect()
         }))
     }
     fn read_at(&self, file: FileName, position: u64, into: &mut [u8]) -> Result<usize, DiskError> {

@@ -61,7 +61,8 @@ impl Directory {
 
     pub(super) fn list(&self) -> Vec<FileEntry> {
         let len = |inode| self.files.get(inode).map_or(0, File::len);
-        self.names.iter().map(|(file, inode)| FileEntry { file: *file, len: len(inode) }).collect()
+        // A directory has no order: whoever needs one has to make it.
+        self.names.iter().rev().map(|(file, inode)| FileEntry { file: *file, len: len(inode) }).collect()
     }
 
     pub(super) fn unsynced(&self) -> Vec<(FileName, usize)> {

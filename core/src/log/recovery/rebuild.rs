@@ -197,7 +197,8 @@ impl Recovery {
             let ScannedRecord::Intact { entry, position } = record else {
                 unreachable!("chained groups are intact")
             };
-            let moved = if *position == 0 { 0 } else { position - old.position + tail.position };
+            // Of an entry without a body, the place means nothing.
+            let moved = (tail.position + position).saturating_sub(old.position);
             let place = Place { segment: tail.segment, position: moved };
             self.walk.replay_entry(lsn, entry, place, &mut self.state);
         }

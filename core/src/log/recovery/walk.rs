@@ -533,11 +533,12 @@ impl Walk {
             let resumes = self.resumes.get(&partition.id).copied();
             // A checkpoint from behind the damage, if the walk began with one, knows more than could be read.
             let read_upto = match partition.batches.last() {
-                _ if self.replay_from <= from => partition.log_end,
-                Some(last) => last.last_offset().plus(1),
-                None => partition.log_start,
+                _ if self.replay_from <= from => Some(partition.log_end),
+                last => last.map(|last| last.last_offset().plus(1)),
             };
-            let first_bad = self.named.get(&partition.id).copied().unwrap_or(read_upto);
+            // A batch that can be named need not be the first: those in front of it may have lost their heads.
+            let named = self.named.get(&partition.id).copied();
+            let first_bad = read_upto.or(named).unwrap_or(partition.log_start);
             let resumes = resumes.or((partition.log_end > first_bad).then_some(partition.log_end));
             if resumes.is_some_and(|resumes| resumes <= first_bad) {
                 continue;
