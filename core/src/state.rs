@@ -293,3 +293,6 @@ impl State {
         self.names.values().filter_map(|id| self.topics.get(id))
     }
 }
+
+#[cfg(test)]
+mod tests;

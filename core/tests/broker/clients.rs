@@ -289,6 +289,8 @@ fn no_rotten_byte_of_a_batch_is_served_by_a_running_broker() {
         let answer = rig.fetch("t", 0, 1);
         let told = &answer.topics[0].partitions[0];
         assert_eq!((told.error_code, told.records.len()), (56, 0), "byte {} of the batch", at - position);
+        let known = (told.high_watermark, told.last_stable_offset, told.log_start_offset);
+        assert_eq!(known, (-1, -1, -1), "an error tells nothing of the partition");
         flip(&rig);
     }
     assert_eq!(rig.read_all("t", 0).len(), 2);

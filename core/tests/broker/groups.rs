@@ -1,5 +1,8 @@
 //! Consumer groups and committed offsets: the rules of the classic protocol, and what a restart keeps.
 
+mod bounds;
+mod rare;
+
 use std::time::Duration;
 
 use bytes::Bytes;

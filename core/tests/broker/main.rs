@@ -4,6 +4,7 @@
 mod admin;
 mod after_restore;
 mod bounds;
+mod asked;
 mod clients;
 mod cuts;
 mod fetch;

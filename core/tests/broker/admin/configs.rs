@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use evenkeel_core::{
+    log::group::GroupHeader,
     port::{AdminRequest, AdminResponse, Request},
     state::configs::TOPIC_CONFIGS,
 };
@@ -14,7 +15,10 @@ use kafka_protocol::messages::{
 };
 
 use super::{ask, text};
-use crate::rig::{Rig, batch, small};
+use crate::{
+    image::last_data_group,
+    rig::{Rig, batch, small},
+};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -148,9 +152,15 @@ fn the_brokers_settings_are_told_and_cannot_be_changed_from_outside() {
     assert!(told.configs.is_sorted_by(|one, next| one.name < next.name), "each once");
     assert_eq!(describe(&mut rig, BROKER, "77", None).error_code, 42);
     let change = [("message.max.bytes", SET, Some("1"))];
-    for name in [us.as_str(), "", "77"] {
-        assert_eq!(alter_each(&mut rig, false, vec![resource(BROKER, name, &change)])[0].0, 42, "{name:?}");
+    for (name, says) in
+        [(us.as_str(), "on its command line"), ("", "on its command line"), ("77", "or empty string")]
+    {
+        let told = alter_each(&mut rig, false, vec![resource(BROKER, name, &change)]).remove(0);
+        assert!(told.0 == 42 && told.1.contains(says), "{name:?}: {}", told.1);
     }
+    assert!(
+        told.configs.iter().all(|config| config.documentation.as_ref().is_some_and(|text| !text.is_empty()))
+    );
 }
 
 #[test]
@@ -242,4 +252,31 @@ fn a_changed_config_is_not_told_before_it_is_durable() {
     assert_eq!((rig.reply(altered), rig.reply(described)), (None, None), "a crash could take it away");
     rig.release();
     assert!(rig.reply(altered).is_some() && rig.reply(described).is_some());
+}
+
+/// A version that knew another config gave it to a topic: it may be taken away, and not be given.
+#[test]
+fn a_config_of_another_version_can_be_taken_away() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[("flush.ms", "1000")]);
+    let (file, at) = last_data_group(&rig.disk);
+    rig.disk.with(|files| {
+        let bytes = &mut files.get_mut(&file).expect("there")[at..];
+        let (header, _) = GroupHeader::decode_front(bytes).expect("it is a group");
+        let front = &mut bytes[..header.front_len() as usize];
+        let name = front.windows(8).position(|name| name == b"flush.ms").expect("the config");
+        front[name..name + 8].copy_from_slice(b"other.ms");
+        let crc = crc32c::crc32c(&front[12..]);
+        front[8..12].copy_from_slice(&crc.to_le_bytes());
+    });
+    let mut rig = rig.crash();
+    let topic = |rig: &Rig| {
+        let state = rig.broker.state().expect("it serves");
+        state.topic_named("t").map(|topic| topic.created.configs.keys().cloned().collect::<Vec<_>>())
+    };
+    assert_eq!(topic(&rig), Some(vec![String::from("other.ms")]));
+    assert_eq!(alter(&mut rig, &[("other.ms", SET, Some("5"))]).0, 40);
+    assert_eq!(alter(&mut rig, &[("another.ms", DELETE, None)]).0, 40);
+    assert_eq!(alter(&mut rig, &[("other.ms", DELETE, None)]).0, 0);
+    assert_eq!(topic(&rig.crash()), Some(vec![]));
 }

@@ -1,6 +1,7 @@
 //! CreatePartitions and DescribeTopicPartitions.
 
 use evenkeel_core::{
+    limits::{PARTITIONS_MAX, TOPIC_PARTITIONS_MAX},
     port::{AdminRequest, AdminResponse, Request},
     units::Tag,
 };
@@ -174,4 +175,46 @@ fn topics_are_described_by_pages_in_the_order_of_their_names() {
     );
     assert_eq!(page(&mut rig, &["b"], 100, Some(("b", -1))).0, [("b".into(), 42, vec![])]);
     assert_eq!(page(&mut rig, &["b"], 0, None).1, Some(("b".into(), 1)), "at least one");
+}
+
+#[test]
+fn a_broker_holds_so_many_partitions_and_not_one_more() {
+    let mut rig = Rig::new(small());
+    let each = TOPIC_PARTITIONS_MAX as usize;
+    for at in 1..PARTITIONS_MAX / each {
+        rig.create(&format!("t{at}"), TOPIC_PARTITIONS_MAX, &[]);
+    }
+    rig.create("last", TOPIC_PARTITIONS_MAX - 3, &[]);
+    assert_eq!(code(&mut rig, growth("last", TOPIC_PARTITIONS_MAX - 1)), 0);
+    rig.create("one", 1, &[]);
+    assert_eq!(rig.broker.state().map(|state| state.partition_count()), Some(PARTITIONS_MAX));
+    assert_eq!(code(&mut rig, growth("last", TOPIC_PARTITIONS_MAX)), 44);
+    rig.delete("one");
+    assert_eq!(code(&mut rig, growth("one", 2)), 3);
+    assert_eq!(code(&mut rig, growth("last", TOPIC_PARTITIONS_MAX)), 0);
+}
+
+#[test]
+fn a_refused_replica_is_named() {
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    let us = rig.config.node_id;
+    for (ids, says) in [
+        (vec![us, us + 1], format!("broker {}, but no such", us + 1)),
+        (vec![us + 1, us], format!("broker {}, but no such", us + 1)),
+        (vec![us, us], format!("broker {us} more than once")),
+        (vec![], String::from("empty replica list")),
+    ] {
+        let assignment =
+            CreatePartitionsAssignment::default().with_broker_ids(ids.into_iter().map(BrokerId).collect());
+        let topic = growth("t", 2).with_assignments(Some(vec![assignment]));
+        let request = CreatePartitionsRequest::default().with_topics(vec![topic]);
+        match ask(&mut rig, 3, AdminRequest::CreatePartitions(request)) {
+            AdminResponse::CreatePartitions(response) => {
+                let told = response.results[0].error_message.as_ref().map(|text| text.to_string());
+                assert!(told.as_ref().is_some_and(|told| told.contains(&says)), "{told:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
