@@ -13,6 +13,7 @@ mod groups;
 mod image;
 mod loss;
 mod merge;
+mod pace;
 mod recovery;
 mod replay;
 mod retention;

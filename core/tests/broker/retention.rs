@@ -183,3 +183,17 @@ fn nothing_is_judged_before_the_store_has_said_what_it_has() {
     rig.pass(CHECK * 2);
     assert!(earliest(&mut rig) > before);
 }
+
+#[test]
+fn records_that_the_log_has_go_by_their_own_age_though_an_object_has_them_with_younger_ones() {
+    let mut rig = Rig::new(stored());
+    rig.create("t", 1, &[("retention.ms", "400000")]);
+    let now = rig.now.wall.0;
+    for age in [200_000, 1_000] {
+        assert_eq!(rig.produce("t", 0, batch(10, 1000, 7, now - age)).0, 0);
+    }
+    rig.pass(CHECK - Duration::from_secs(1));
+    assert_eq!((earliest(&mut rig), crate::cuts::newest(&rig).tail.len()), (0, 1));
+    rig.pass(Duration::from_secs(2));
+    assert_eq!(earliest(&mut rig), 10);
+}

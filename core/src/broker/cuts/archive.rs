@@ -353,3 +353,6 @@ impl Run {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -338,3 +338,16 @@ fn check(manifest: &Manifest, view: View<'_>) -> Result<bool, Trouble> {
     }
     Ok(restored)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_was_left_behind_is_told_by_which_manifest() {
+        let told = left_behind(7, ObjectKey::Manifest(12));
+        assert!(told.contains("manifest 7 was committed") && told.contains("newest is manifest/"), "{told}");
+        let told = taken_over(7, &Bytes::from_static(b"no manifest"));
+        assert!(told.contains("manifest 7 was committed by something that cannot be read"), "{told}");
+    }
+}
