@@ -64,6 +64,18 @@ fn a_refusal_counts_the_intact_records_behind_the_damage_and_names_offsets_from_
     }
 }
 
+/// Intact records of the partition came first behind the damage, so nothing was said of it.
+#[test]
+fn a_damaged_batch_behind_intact_ones_of_its_partition_is_named_too() {
+    let (disk, _) = killed();
+    hurt(&disk, 49, true);
+    hurt(&disk, 53, false);
+    let damage = damage(disk);
+    assert_eq!((damage.from, damage.upto, damage.intact_behind), (Lsn(51), Some(Lsn(52)), 49));
+    let ranges = [0, 1, 2].map(|partition| told(&damage, partition));
+    assert_eq!(ranges, [None, Some((32, Some(34))), Some((34, Some(36)))]);
+}
+
 #[test]
 fn a_start_counts_the_records_that_it_read() {
     let (disk, _) = killed();

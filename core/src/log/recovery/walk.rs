@@ -60,8 +60,9 @@ pub(super) struct Walk {
     /// First LSN behind the damage that is intact.
     intact_from: Option<Lsn>,
     intact_behind: u64,
-    /// By partition: damaged batches that can be named, and the first intact offset behind the damage.
-    named: BTreeMap<PartitionId, Offset>,
+    /// By partition: the first damaged batch that can be named, with the first intact offset behind it, and the first intact offset
+    /// behind the damage.
+    named: BTreeMap<PartitionId, (Offset, Option<Offset>)>,
     resumes: BTreeMap<PartitionId, Offset>,
     known_lsn: Lsn,
     pub(super) accepted: Option<Damage>,
@@ -364,14 +365,17 @@ impl Walk {
             for record in &group.records {
                 match record {
                     ScannedRecord::Damaged(head) => {
-                        self.named.entry(head.partition).or_insert(head.base_offset);
+                        self.named.entry(head.partition).or_insert((head.base_offset, None));
                     }
                     ScannedRecord::Intact { entry: Entry::Append(append), .. } => {
                         let base = append.header.base_offset;
-                        if group.is_intact() {
-                            self.resumes.entry(append.partition).or_insert(base);
-                        } else {
-                            self.named.entry(append.partition).or_insert(base);
+                        if !group.is_intact() {
+                            self.named.entry(append.partition).or_insert((base, None));
+                            continue;
+                        }
+                        self.resumes.entry(append.partition).or_insert(base);
+                        if let Some((_, intact)) = self.named.get_mut(&append.partition) {
+                            intact.get_or_insert(base);
                         }
                     }
                     ScannedRecord::Intact { .. } => {}
@@ -536,10 +540,17 @@ impl Walk {
                 _ if self.replay_from <= from => Some(partition.log_end),
                 last => last.map(|last| last.last_offset().plus(1)),
             };
-            // A batch that can be named need not be the first: those in front of it may have lost their heads.
+            // A batch that can be named need not be the first: those in front of it may have lost their heads. And where the first
+            // behind the damage are intact, it is there behind them.
             let named = self.named.get(&partition.id).copied();
-            let first_bad = read_upto.or(named).unwrap_or(partition.log_start);
+            let first_bad = read_upto.or(named.map(|(from, _)| from)).unwrap_or(partition.log_start);
             let resumes = resumes.or((partition.log_end > first_bad).then_some(partition.log_end));
+            let (first_bad, resumes) = match (named, resumes) {
+                (Some((from, upto)), Some(resumes)) if resumes <= first_bad && resumes <= from => {
+                    (from, upto)
+                }
+                (_, resumes) => (first_bad, resumes),
+            };
             if resumes.is_some_and(|resumes| resumes <= first_bad) {
                 continue;
             }
