@@ -66,6 +66,7 @@ pub enum Planted {
     CommitRetryUnarmed,
     GivenUpCutForgotten,
     ObjectAtStartStays,
+    StoredStillCounted,
     FailedUploadCounted,
     UnsureCommitCounted,
     OwnCommitTakenForAnothers,

@@ -930,6 +930,14 @@ pub const CATALOGUE: &[PlantedBug] = &[
         2000,
     ),
     bug(
+        Mutant::Core(Planted::StoredStillCounted),
+        "stored-still-counted",
+        "what a cut has stored still counts as not stored",
+        "any cut of records",
+        &["unstored-miscounted"],
+        100,
+    ),
+    bug(
         Mutant::Core(Planted::CommitRetryUnarmed),
         "commit-retry-unarmed",
         "the next try at a commit whose answer was lost has no timer: it waits until something else happens",

@@ -20,7 +20,19 @@ impl World {
         if let Some(ended) = calm.ended() {
             return broken("false-halt", format!("left alone, it ended: {}", ended.words()));
         }
-        check_rest(before, (calm.requests(), calm.broker().durable()))
+        check_rest(before, (calm.requests(), calm.broker().durable()))?;
+        check_counted(calm.broker().unstored())
+    }
+}
+
+/// What is not stored is told to operators and makes cuts due: when all is stored, it is nothing.
+fn check_counted(unstored: Option<(u64, bool)>) -> Verdict {
+    match unstored {
+        None | Some((0, false)) => Ok(()),
+        Some((bytes, overdue)) => broken(
+            "unstored-miscounted",
+            format!("all is stored, and {bytes} bytes count as not stored; writes are refused: {overdue}"),
+        ),
     }
 }
 
@@ -47,6 +59,16 @@ mod tests {
     use evenkeel_core::units::Lsn;
 
     use super::*;
+
+    #[test]
+    fn nothing_counts_as_unstored_when_all_is_stored() {
+        assert_eq!(check_counted(None), Ok(()), "without an object store");
+        assert_eq!(check_counted(Some((0, false))), Ok(()));
+        for wrong in [(1, false), (0, true)] {
+            let name = check_counted(Some(wrong)).err().map(|violation| violation.name);
+            assert_eq!(name, Some("unstored-miscounted"), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn rest_is_when_nothing_is_asked_and_nothing_logged() {

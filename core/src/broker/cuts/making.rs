@@ -574,7 +574,9 @@ impl Cuts {
                 None => self.archive.forget(partition),
                 Some(known) => self.archive.drop_below(partition, known.log_start),
             }
-            self.measure(partition, view.state);
+            if !planted(Planted::StoredStillCounted) {
+                self.measure(partition, view.state);
+            }
         }
         self.large = self.unstored.values().any(|unstored| unstored.bytes >= self.config.object_bytes);
         self.reserve_low = self.unstored.values().any(|unstored| unstored.records >= RESERVED_OFFSETS / 2);
