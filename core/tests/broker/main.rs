@@ -3,8 +3,8 @@
 
 mod admin;
 mod after_restore;
-mod bounds;
 mod asked;
+mod bounds;
 mod clients;
 mod cuts;
 mod fetch;

@@ -227,7 +227,10 @@ fn a_log_that_runs_out_of_prepared_segments_takes_space_without_writing_zeros() 
         let steps = effects.filter_map(|effect| {
             if let Effect::Disk(_, request) = effect { Some(&request.steps) } else { None }
         });
-        steps.flatten().filter(|step| matches!(step, DiskStep::Reserve { .. })).count()
+        steps
+            .flatten()
+            .filter(|step| matches!(step, DiskStep::Reserve { file: FileName::Segment(_), .. }))
+            .count()
     };
     assert_eq!(reserved(&rig), 0, "a quiet log has its segments zeroed");
     // Nothing can be prepared until this segment is the last.

@@ -276,11 +276,12 @@ fn a_body_that_has_the_right_shape_and_is_no_request_closes_the_connection() {
                 let taken = session.receive(frame(served, version, 1, &bytes));
                 let context = alloc::format!("{:?} version {version} seed {seed} byte {at}", served.api);
                 let flexible = served.is_flexible(version);
-                let Ok(len) = preflight::check(schema::request(served.api), version, flexible, &bytes) else {
+                let Ok(shape) = preflight::check(schema::request(served.api), version, flexible, &bytes)
+                else {
                     assert!(taken.is_err(), "{context}");
                     continue;
                 };
-                let mut rest = Bytes::from(bytes).slice(..len);
+                let mut rest = Bytes::from(bytes).slice(..shape.len);
                 let decoded = RequestKind::decode(key, &mut rest, version);
                 assert_eq!(taken.is_ok(), decoded.is_ok() && rest.is_empty(), "{context}");
             }
