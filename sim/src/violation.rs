@@ -137,6 +137,7 @@ impl Violation {
             }
             "recovery-point-untrue" => "A loss of the disk takes nothing older than the broker said before.",
             "stop-not-whole" => "A stop that says that the object store has everything tells the truth.",
+            "unstored-miscounted" => "When all is stored, the broker counts nothing as not stored.",
             "stored-late" => "A store that answers has, after a bounded time, all that was written before.",
             "restless" => "A broker that nobody asks anything comes to rest.",
             "starved" => "Every partition of a fetch that has records gets its turn.",
