@@ -175,7 +175,8 @@ fn a_loss_is_accepted_only_by_name_and_reported() {
         .map(|entry| entry.expect("an entry").path())
         .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("loss-report-")))
         .expect("a loss report is written");
-    assert!(fs::read_to_string(report).expect("text").contains("t-0: offsets 150 to 150"));
+    let said = fs::read_to_string(report).expect("text");
+    assert!(said.contains("t-0: offsets 150 to 150"), "{said}");
 }
 
 #[test]

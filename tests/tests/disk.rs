@@ -32,6 +32,8 @@ enum Step {
     Create(FileName),
     Zero(FileName, u64),
     Reserve(FileName, u64),
+    /// Behind everything that was written: there it changes nothing.
+    Release(FileName, u64),
     WriteAt(FileName, u64, Vec<Bytes>),
     Sync(FileName),
     SyncDirectory,
@@ -58,6 +60,7 @@ impl Step {
                 let slices = slices.collect();
                 Step::WriteAt(file, position, slices)
             }
+            15 if dice.random() => Step::Release(file, BYTES_MAX + 20_000),
             15 => Step::Sync(file),
             16 => Step::SyncDirectory,
             17 | 18 => Step::Rename(file, FILES[dice.random_range(0..FILES.len())]),
@@ -71,7 +74,11 @@ impl Step {
             format!("{:?}", result.map_err(|error| error.kind))
         }
         match self {
-            Step::List => said(disk.list()),
+            // In any order.
+            Step::List => said(disk.list().map(|mut files| {
+                files.sort_by_key(|entry| entry.file);
+                files
+            })),
             Step::ReadAt(file, position, len) => {
                 let mut buffer = vec![0; *len];
                 let got = disk.read_at(*file, *position, &mut buffer);
@@ -80,6 +87,7 @@ impl Step {
             Step::Len(file) => said(disk.len(*file)),
             Step::Create(file) => said(disk.create(*file)),
             Step::Zero(file, len) => said(disk.zero(*file, *len)),
+            Step::Release(file, from) => said(Ok::<(), DiskError>(disk.release(*file, *from))),
             Step::Reserve(file, len) => said(disk.reserve(*file, *len)),
             Step::WriteAt(file, position, data) => said(disk.write_at(*file, *position, data)),
             Step::Sync(file) => said(disk.sync(*file)),

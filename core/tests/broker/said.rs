@@ -64,6 +64,21 @@ fn a_refusal_counts_the_intact_records_behind_the_damage_and_names_offsets_from_
     }
 }
 
+#[test]
+fn the_group_in_front_of_the_damage_is_not_said_to_be_lost() {
+    // Without a checkpoint: the last group that can be read is in no state yet, and is of the same partition.
+    let mut rig = Rig::new(small());
+    rig.create("t", 1, &[]);
+    for at in 0..10 {
+        assert_eq!(rig.produce("t", 0, batch(1, 1000, at, 5)).0, 0);
+    }
+    let (file, at) = data_groups(&rig.disk)[2 + 6];
+    rig.disk.with(|files| files.get_mut(&file).expect("there")[at + 64 + 35 + 61 + 700] ^= 1);
+    let damage = damage(rig.disk);
+    assert_eq!((damage.from, damage.upto, damage.intact_behind), (Lsn(8), Some(Lsn(9)), 3));
+    assert_eq!(told(&damage, 0), Some((6, Some(7))));
+}
+
 /// Intact records of the partition came first behind the damage, so nothing was said of it.
 #[test]
 fn a_damaged_batch_behind_intact_ones_of_its_partition_is_named_too() {

@@ -540,6 +540,8 @@ impl Walk {
                 _ if self.replay_from <= from => Some(partition.log_end),
                 last => last.map(|last| last.last_offset().plus(1)),
             };
+            // The last group that was read is not in the state yet.
+            let read_upto = read_upto.max(self.unproven_end(partition.id));
             // A batch that can be named need not be the first: those in front of it may have lost their heads. And where the first
             // behind the damage are intact, it is there behind them.
             let named = self.named.get(&partition.id).copied();
@@ -570,6 +572,18 @@ impl Walk {
             intact_behind: self.intact_behind,
             epoch: self.epoch,
         })
+    }
+
+    /// Offset behind the records of a partition in the group that is not proven.
+    fn unproven_end(&self, partition: PartitionId) -> Option<Offset> {
+        let records = self.unproven.iter().flat_map(|unproven| &unproven.group.records);
+        let ends = records.filter_map(|record| match record {
+            ScannedRecord::Intact { entry: Entry::Append(append), .. } if append.partition == partition => {
+                Some(append.header.last_offset().plus(1))
+            }
+            ScannedRecord::Intact { .. } | ScannedRecord::Damaged(_) => None,
+        });
+        ends.max()
     }
 
     /// The operator gives up what is damaged and everything behind it.
