@@ -1321,6 +1321,6 @@ pub const CATALOGUE: &[PlantedBug] = &[
         "a start behind a restore that was cut serves before the store knows of it",
         "disk lost, crash in the restore, store away, disk lost again",
         &["inconsistent-offsets", "epoch-not-raised", "unreadable", "reissued-producer-id"],
-        4000,
+        10_000,
     ),
 ];
