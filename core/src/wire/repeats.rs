@@ -1,16 +1,15 @@
 //! What a request names several times is answered once. Kafka puts such names into sets too, or clients put the answers into maps; and
 //! without this, 16 bytes of a request could cost an answer of megabytes each time they are repeated.
 
-use alloc::collections::BTreeSet;
+use alloc::{collections::BTreeSet, vec::Vec};
 
 use kafka_protocol::messages::{
     DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest, DescribeProducersRequest,
-    FindCoordinatorRequest, GroupId, MetadataRequest, OffsetFetchRequest, TopicName,
-    offset_fetch_request::OffsetFetchRequestTopics,
+    FindCoordinatorRequest, MetadataRequest, OffsetFetchRequest,
 };
 
 /// Keeps the first of equal elements.
-fn keep_first<T, K: Ord>(elements: &mut alloc::vec::Vec<T>, key: impl Fn(&T) -> K) {
+fn keep_first<T, K: Ord>(elements: &mut Vec<T>, key: impl Fn(&T) -> K) {
     if elements.len() > 1 {
         let mut seen = BTreeSet::new();
         elements.retain(|element| seen.insert(key(element)));
@@ -41,22 +40,29 @@ pub(super) fn describe_configs(mut request: DescribeConfigsRequest) -> DescribeC
     request
 }
 
+/// Keeps the first of equal partitions of a topic, and a topic that names none once. False: nothing is left of this mention.
+fn keep_partitions<K: Ord + Clone>(
+    indexes: &mut Vec<i32>,
+    topic: &K,
+    seen: &mut BTreeSet<(K, Option<i32>)>,
+) -> bool {
+    if indexes.is_empty() {
+        return seen.insert((topic.clone(), None));
+    }
+    indexes.retain(|index| seen.insert((topic.clone(), Some(*index))));
+    !indexes.is_empty()
+}
+
 pub(super) fn describe_producers(mut request: DescribeProducersRequest) -> DescribeProducersRequest {
     let mut seen = BTreeSet::new();
-    request.topics.retain_mut(|topic| {
-        topic.partition_indexes.retain(|index| seen.insert((topic.name.clone(), *index)));
-        !topic.partition_indexes.is_empty()
-    });
+    request.topics.retain_mut(|topic| keep_partitions(&mut topic.partition_indexes, &topic.name, &mut seen));
     request
 }
 
 pub(super) fn describe_log_dirs(mut request: DescribeLogDirsRequest) -> DescribeLogDirsRequest {
     let mut seen = BTreeSet::new();
     if let Some(topics) = &mut request.topics {
-        topics.retain_mut(|topic| {
-            topic.partitions.retain(|index| seen.insert((topic.topic.clone(), *index)));
-            !topic.partitions.is_empty()
-        });
+        topics.retain_mut(|topic| keep_partitions(&mut topic.partitions, &topic.topic, &mut seen));
     }
     request
 }
@@ -65,10 +71,7 @@ pub(super) fn describe_log_dirs(mut request: DescribeLogDirsRequest) -> Describe
 pub(super) fn offset_fetch(mut request: OffsetFetchRequest) -> OffsetFetchRequest {
     let mut seen = BTreeSet::new();
     if let Some(topics) = &mut request.topics {
-        topics.retain_mut(|topic| {
-            topic.partition_indexes.retain(|index| seen.insert((topic.name.clone(), *index)));
-            !topic.partition_indexes.is_empty()
-        });
+        topics.retain_mut(|topic| keep_partitions(&mut topic.partition_indexes, &topic.name, &mut seen));
     }
     let mut groups = BTreeSet::new();
     let mut seen = BTreeSet::new();
@@ -78,22 +81,15 @@ pub(super) fn offset_fetch(mut request: OffsetFetchRequest) -> OffsetFetchReques
         match &mut asked.topics {
             None => first,
             Some(topics) => {
-                topics.retain_mut(|topic| keep_partitions(topic, &id, &mut seen));
+                topics.retain_mut(|topic| {
+                    let of_group = (id.clone(), topic.name.clone());
+                    keep_partitions(&mut topic.partition_indexes, &of_group, &mut seen)
+                });
                 first || !topics.is_empty()
             }
         }
     });
     request
-}
-
-fn keep_partitions(
-    topic: &mut OffsetFetchRequestTopics,
-    group: &GroupId,
-    seen: &mut BTreeSet<(GroupId, TopicName, i32)>,
-) -> bool {
-    let name = topic.name.clone();
-    topic.partition_indexes.retain(|index| seen.insert((group.clone(), name.clone(), *index)));
-    !topic.partition_indexes.is_empty()
 }
 
 #[cfg(test)]

@@ -31,6 +31,9 @@ impl Disasters {
     }
 }
 
+/// Disks of one world that are lost, beside those of processes that were replaced: an hour of starts without a store is nothing new.
+const DISKS_MAX: u64 = 24;
+
 impl World {
     /// What was promised before a loss that is not over yet: numbers that were given out stay given out.
     pub(super) fn known(&self) -> &Ledger {
@@ -47,6 +50,7 @@ impl World {
         let chance = self.shape.stored
             && !self.winding_down
             && self.shape.disk_losses > 0
+            && self.disasters.disks < DISKS_MAX
             && self.disasters.dice.chance(self.shape.disk_losses);
         if !chance || self.disk.store().newest_manifest().is_none() {
             return false;

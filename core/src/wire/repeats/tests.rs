@@ -11,6 +11,8 @@ use kafka_protocol::{
     protocol::StrBytes,
 };
 
+use kafka_protocol::messages::{GroupId, TopicName, offset_fetch_request::OffsetFetchRequestTopics};
+
 use super::*;
 
 fn text(text: &str) -> StrBytes {
