@@ -143,7 +143,7 @@ impl Plan {
     fn arm(&mut self, machine: &Mutex<Machine>) {
         let Shape { sync_eio, write_eio, read_eio, remove_eio, .. } = self.shape;
         let full = self.shape.fills_up && self.dice.chance(300);
-        let faults = Faults { sync_eio, write_eio, read_eio, remove_eio, full };
+        let faults = Faults { sync_eio, write_eio, read_eio, remove_eio, room: full.then_some(0) };
         locked(machine).disk.arm(faults, self.dice.bits());
     }
 
