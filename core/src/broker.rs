@@ -51,6 +51,9 @@ use crate::{
     units::{ConnId, Instant, Lsn, OpId, PartitionId, ProducerId, Tag},
 };
 
+/// Error text of a write that finds no room in the log.
+const NO_SEGMENT: &str = "the disk gives no room for another log segment";
+
 /// The broker: all shared state, and everything it decides.
 #[derive(Clone, Debug)]
 pub struct Broker {
@@ -542,11 +545,7 @@ impl Live {
 
     /// Why writes are not taken.
     fn no_room(&self) -> &'static str {
-        if self.log.accepts() {
-            "too much of the log is not in the object store yet"
-        } else {
-            "the disk gives no room for another log segment"
-        }
+        if self.log.accepts() { "too much of the log is not in the object store yet" } else { NO_SEGMENT }
     }
 
     /// After a stop: whether something is not in the object store.

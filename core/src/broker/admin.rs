@@ -16,7 +16,7 @@ use kafka_protocol::{messages::BrokerId, protocol::StrBytes};
 pub(super) use self::log_dirs::LogDirs;
 
 use crate::{
-    broker::{Asker, Live},
+    broker::{Asker, Live, NO_SEGMENT},
     error_code,
     limits::TOPIC_NAME_BYTES_MAX,
     marks::{Mark, mark},
@@ -84,20 +84,12 @@ impl Live {
     /// Nothing changes while the disk cannot give the log its next segment, or too much is not in the object store; `refused` is the
     /// mark of what is not done.
     fn check_log_room(&self, refused: Mark) -> Result<(), Refused> {
-        if self.accepts() {
-            return Ok(());
-        }
-        mark(refused);
-        Err((error_code::KAFKA_STORAGE_ERROR, String::from(self.no_room())))
+        checked_room(self.accepts(), refused, || self.no_room())
     }
 
     /// The same for what gives room back: a deletion is done as long as there is any room at all.
     fn check_room_to_delete(&self, refused: Mark) -> Result<(), Refused> {
-        if self.log.accepts_deletion() {
-            return Ok(());
-        }
-        mark(refused);
-        Err((error_code::KAFKA_STORAGE_ERROR, String::from("the disk gives no room for another log segment")))
+        checked_room(self.log.accepts_deletion(), refused, || NO_SEGMENT)
     }
 
     fn node(&self) -> BrokerId {
@@ -111,4 +103,12 @@ impl Live {
     fn port(&self) -> i32 {
         i32::from(self.config.advertised_port)
     }
+}
+
+fn checked_room(accepts: bool, refused: Mark, why: impl FnOnce() -> &'static str) -> Result<(), Refused> {
+    if accepts {
+        return Ok(());
+    }
+    mark(refused);
+    Err((error_code::KAFKA_STORAGE_ERROR, String::from(why())))
 }

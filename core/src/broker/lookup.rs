@@ -18,6 +18,7 @@ use crate::{
     broker::{
         Asker, Live,
         cuts::{Cuts, Place},
+        outgoing::Outgoing,
     },
     error_code,
     limits::{LISTED_BYTES_MAX, LISTED_BYTES_MIN},
@@ -172,7 +173,7 @@ impl Live {
     ) {
         let mut answer = ListOffsetsAnswer::default();
         let (mut reads, mut told, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
-        let (bound, mut held) = (self.listed_bytes(asker, 0), 0);
+        let (bound, mut held) = (listed_bytes(&self.outgoing, asker, 0), 0);
         let cuts = self.cuts.as_deref();
         for (topic_at, topic) in request.topics.iter().enumerate() {
             let known = self.state.topic_named(&topic.name);
@@ -294,10 +295,9 @@ impl Live {
 
     fn looked_up(&mut self, job: u64, read: usize, batches: Result<Vec<Bytes>, Notice>, turn: &mut Turn<'_>) {
         // The connection may be gone; the read was then for nothing.
-        let Some(waiting) = self.lookups.jobs.get(&job) else { return };
-        let (asker, bound) = (waiting.asker, self.listed_bytes(waiting.asker, waiting.held));
         let Some(waiting) = self.lookups.jobs.get_mut(&job) else { return };
         waiting.outstanding -= 1;
+        let (asker, bound) = (waiting.asker, listed_bytes(&self.outgoing, waiting.asker, waiting.held));
         let (spot @ (topic_at, partition_at), upto) = waiting.holes[read];
         let found = &mut waiting.answer.topics[topic_at].partitions[partition_at].found;
         match (batches, upto) {
@@ -338,12 +338,6 @@ impl Live {
             }
             self.answer(done.asker, Response::ListOffsets(done.answer), done.known, turn);
         }
-    }
-
-    /// How many bytes of batches the answer to this request may hold, of which it has some: a record is found in a batch only when the
-    /// answer is encoded.
-    fn listed_bytes(&self, asker: Asker, held: u64) -> u64 {
-        LISTED_BYTES_MAX.min((self.outgoing.room(asker.conn) + held).max(LISTED_BYTES_MIN))
     }
 
     pub(super) fn offset_for_leader_epoch(
@@ -391,6 +385,12 @@ impl Live {
         let known = self.state.known_by(seen);
         self.answer(asker, Response::OffsetForLeaderEpoch(response), known, turn);
     }
+}
+
+/// Most bytes of batches in the answer to this request, which has `held` of them. It holds whole batches until it is encoded: only then
+/// the record in each is found.
+fn listed_bytes(outgoing: &Outgoing, asker: Asker, held: u64) -> u64 {
+    LISTED_BYTES_MAX.min((outgoing.room(asker.conn) + held).max(LISTED_BYTES_MIN))
 }
 
 fn bytes_of(batches: &[Bytes]) -> u64 {

@@ -213,14 +213,14 @@ impl Log {
     /// fits there.
     #[must_use]
     pub fn accepts_deletion(&self) -> bool {
-        if self.closing || self.accepts() {
-            return !self.closing;
+        if self.closing {
+            return false;
         }
         // Behind the group on its way: each staged entry in a group of its own at worst, the deletion in one block, and the seal.
         let tail = self.writing.as_ref().map_or(&self.tail, |writing| &writing.tail);
         let staged = self.staged_bytes + self.staged.len() * (GROUP_HEADER_BYTES + BLOCK_BYTES as usize);
         let needed = staged + 2 * BLOCK_BYTES as usize;
-        needed <= (tail.segment_bytes - tail.position) as usize
+        self.accepts() || needed <= (tail.segment_bytes - tail.position) as usize
     }
 
     /// Whether nothing may be staged any more.
@@ -257,11 +257,10 @@ impl Log {
     /// Records staged from there on came in one request of this many bytes. They hold all of it; where that is much more than they are,
     /// they get memory of their own. Costs a copy of at most an eighth of the request, and only where most of it was refused.
     pub fn detach(&mut self, from: Lsn, request_bytes: u64) {
-        let of_request = |staged: &&mut Staged| staged.lsn >= from;
-        let kept: u64 =
-            self.staged.iter().rev().take_while(|staged| staged.lsn >= from).map(|s| s.held).sum();
+        let first = self.staged.partition_point(|staged| staged.lsn < from);
+        let kept: u64 = self.staged.range(first..).map(|staged| staged.held).sum();
         let copied = kept.saturating_mul(DETACHED_FACTOR) < request_bytes;
-        for staged in self.staged.iter_mut().rev().take_while(of_request).filter(|staged| staged.held > 0) {
+        for staged in self.staged.range_mut(first..).filter(|staged| staged.held > 0) {
             if copied {
                 staged.records = Bytes::copy_from_slice(&staged.records);
             } else {

@@ -67,7 +67,7 @@ pub(super) fn describe_log_dirs(mut request: DescribeLogDirsRequest) -> Describe
     request
 }
 
-/// Of a group that is named several times, each partition is told once; all of them, if that is asked for, once too.
+/// Keeps each partition of a group once, and a request for all partitions of a group once.
 pub(super) fn offset_fetch(mut request: OffsetFetchRequest) -> OffsetFetchRequest {
     let mut seen = BTreeSet::new();
     if let Some(topics) = &mut request.topics {

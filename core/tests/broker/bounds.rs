@@ -1,4 +1,4 @@
-//! What a client can make the broker hold: each structure has a bound, and beyond it the client is told.
+//! Bounds of what a client can make the broker hold, and the errors beyond them.
 
 use std::time::Duration;
 

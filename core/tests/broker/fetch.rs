@@ -1,4 +1,4 @@
-//! When a fetch is answered, with how much of which partition.
+//! Long polls and sizes of fetch answers.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ fn the_id_of_no_topic_is_an_unknown_id() {
     let mut request = patient(1, 0, 1);
     request.topics[0].topic = kafka_protocol::messages::TopicName::default();
     let tag = rig.send(1, 13, Request::Fetch(request));
-    let answer = answered(rig.reply(tag)).expect("an error is told at once");
+    let answer = answered(rig.reply(tag)).expect("an error is answered at once");
     assert_eq!(answer.topics[0].partitions[0].error_code, 100);
     assert_eq!(answer.topics[0].id, TopicId::NONE);
 

@@ -27,7 +27,7 @@ fn damage(disk: Memory) -> Damage {
     }
 }
 
-/// What is told of one partition: from which offset, up to which.
+/// The damaged range of one partition: first offset, and the offset behind the last.
 fn told(damage: &Damage, partition: i32) -> Option<(i64, Option<i64>)> {
     let range = damage.partitions.iter().find(|range| range.partition == partition)?;
     Some((range.from.0, range.upto.map(|upto: Offset| upto.0)))

@@ -91,7 +91,7 @@ impl Live {
         }
     }
 
-    /// A leader is told of all members.
+    /// The answer to a leader lists all members.
     fn joined_bytes(&self, request: &JoinGroupRequest) -> u64 {
         let group = self.state.group(&request.group_id);
         group.filter(|group| group.leader == request.member_id.as_str()).map_or(0, bytes_of)

@@ -55,7 +55,7 @@ fn a_static_member_that_came_back_has_a_say_in_the_assignor_though_it_does_not_j
         Some("range"),
         "the one that both know"
     );
-    assert_eq!(told.leader, told.member_id, "whoever has not joined cannot assign");
+    assert_eq!(told.leader, told.member_id, "a member that has not joined cannot assign");
 }
 
 #[test]
